@@ -1,0 +1,5 @@
+//go:build race
+
+package jid_test
+
+const raceEnabled = true
