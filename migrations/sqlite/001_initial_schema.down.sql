@@ -1,0 +1,11 @@
+DROP TABLE blobs;
+DROP TABLE delegated;
+DROP TABLE inbox;
+DROP TABLE outbox;
+DROP TABLE leases;
+DROP TABLE grants;
+DROP TABLE roster_items;
+DROP TABLE rosters;
+DROP TABLE subscriptions;
+DROP TABLE credentials;
+DROP TABLE accounts;
