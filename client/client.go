@@ -1,0 +1,161 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-im/postern/internal/xmlstream"
+	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/stanza"
+)
+
+// Client is one resource of one account. It is a stanza.Sender, safe for concurrent use.
+type Client struct {
+	cfg        Config
+	serverName string // of the account's domain, in DNS and in certificates
+	log        *zap.Logger
+	w          *xmlstream.Writer
+
+	serving atomic.Bool
+	resume  chan struct{}
+	pending *xmlstream.Pending
+	stats   xmlstream.Counters
+	session atomic.Pointer[session] // nil while there is none
+	pinned  atomic.Bool             // the account has signed in with SCRAM
+	moved   *target                 // where the last session was sent; Serve's alone
+	state   xmlstream.Watched[State]
+}
+
+var (
+	_ stanza.Sender = (*Client)(nil)
+	_ stanza.Corker = (*Client)(nil)
+	_ stanza.Reader = (*Client)(nil)
+)
+
+// New returns a client that is not connected. A nil log is silent.
+func New(cfg Config, log *zap.Logger) (*Client, error) {
+	cfg, name, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = zap.NewNop()
+	}
+	c := &Client{cfg: cfg, serverName: name, log: log, resume: make(chan struct{}, 1)}
+	c.pinned.Store(cfg.Policy.Pinned)
+	c.pending = xmlstream.NewPending(c.answers)
+	if show := cfg.WireLog; show != nil {
+		c.cfg.WireLog = func(d Direction, xml []byte) { c.isolate("WireLog", func() { show(d, xml) }) }
+	}
+	c.w = xmlstream.NewWriter(c.cfg.writer())
+	return c, nil
+}
+
+// isolate calls a function of the user's. A panic in it is logged and goes no further: it shall not cost the stream.
+func (c *Client) isolate(what string, f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error(what+" panicked", zap.String("panic", fmt.Sprint(v)), zap.Stack("stack"))
+		}
+	}()
+	f()
+}
+
+// JID returns the full address that is bound, and the zero JID while there is no session.
+func (c *Client) JID() jid.JID {
+	if s := c.session.Load(); s != nil {
+		return s.jid
+	}
+	return jid.JID{}
+}
+
+// Features returns what the server offers on the present stream, signed in; nothing while there is no session. After a sign-in with
+// SASL2 that is what it offered before, until its new offer arrives.
+func (c *Client) Features() Features {
+	if s := c.session.Load(); s != nil {
+		return *s.features.Load()
+	}
+	return Features{}
+}
+
+// Pinned reports whether the account has signed in with SCRAM or EXTERNAL, so that it is never again to be signed in with less.
+// Whoever makes another client for the account later passes that on in Policy.
+func (c *Client) Pinned() bool { return c.pinned.Load() }
+
+// Send sends a stanza, as [stanza.Sender] says. The server fills in from, and a stanza without to is for the account itself. It
+// returns ErrNotConnected while there is no session, and an error without sending anything where a server would end the stream
+// because of the stanza. The reply to an IQ that is sent by Send goes to nobody: see Request.
+func (c *Client) Send(ctx context.Context, s stanza.Stanza) error {
+	h, err := c.header(s)
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, s, &h)
+}
+
+func (c *Client) write(ctx context.Context, s stanza.Stanza, h *stanza.Header) error {
+	err := c.w.Send(ctx, s, h)
+	if errors.Is(err, xmlstream.ErrNotConnected) {
+		return ErrNotConnected
+	}
+	if err != nil {
+		return fmt.Errorf("client: send: %w", err)
+	}
+	return nil
+}
+
+// header returns the header with which s is sent, or why it can't be. The server knows better than we do who we are (RFC 6120
+// section 8.1.2.1), so from is checked and left out.
+func (c *Client) header(s stanza.Stanza) (stanza.Header, error) {
+	h := *s.Head()
+	if !h.From.IsZero() {
+		own := c.JID()
+		if own.IsZero() {
+			return h, ErrNotConnected
+		}
+		if !h.From.RoutedAs(own) && !h.From.RoutedAs(own.Bare()) {
+			return h, fmt.Errorf("%w: %q", ErrForeignFrom, h.From)
+		}
+		h.From = jid.JID{}
+	}
+	if iq, ok := s.(*stanza.IQ); ok && h.ID == "" && iq.IsRequest() {
+		h.ID = newID()
+	}
+	if !xmlstream.Known(s) {
+		return h, fmt.Errorf("%w: %s of type %q", ErrInvalid, s.Kind(), s.StanzaType())
+	}
+	return h, nil
+}
+
+// newID returns an id that nobody can guess.
+func newID() string { return rand.Text() }
+
+// Cork implements stanza.Corker.
+func (c *Client) Cork() { c.w.Cork() }
+
+// Uncork implements stanza.Corker.
+func (c *Client) Uncork() { c.w.Uncork() }
+
+// Flush implements stanza.Corker.
+func (c *Client) Flush() { c.w.Flush() }
+
+// ReadOn implements stanza.Reader.
+func (c *Client) ReadOn() {
+	if s := c.session.Load(); s != nil {
+		s.reading.ReadOn()
+	}
+}
+
+// Resume ends the standby that a conflict began: the client connects again, which may push out the session that replaced it. In
+// backoff it makes the next try begin at once. At any other time it does nothing.
+func (c *Client) Resume() {
+	select {
+	case c.resume <- struct{}{}:
+	default:
+	}
+}

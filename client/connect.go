@@ -1,0 +1,108 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-im/postern/stanza"
+)
+
+// connect finds a server, opens a stream, signs in and binds a resource, all of it within ConnectTimeout.
+func (c *Client) connect(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+	defer cancel()
+	c.setState(PhaseConnecting, nil)
+	if to := c.moved; to != nil { // the last session was sent there
+		c.moved = nil
+		s, l, err := c.try(ctx, *to, 1)
+		return s, failed(l, notAgain(err))
+	}
+	all, err := c.targets(ctx)
+	if err != nil {
+		return nil, &Error{Stage: StageResolve, Err: err}
+	}
+	for i, to := range all {
+		var s *session
+		var l *link
+		if s, l, err = c.try(ctx, to, len(all)-i); err == nil {
+			return s, nil
+		}
+		if to := redirect(err); to != nil && l.secured { // guard: SEC-56 replace: to != nil && l.secured => to != nil
+			c.log.Info("the server sends us elsewhere", zap.String("server", to.addr()))
+			s, l, err = c.try(ctx, *to, 1)
+			return s, failed(l, notAgain(err))
+		}
+		err = failed(l, err)
+		if l.stage > StageTLS || ctx.Err() != nil {
+			break
+		}
+		c.log.Debug("no stream with this server", zap.String("server", to.addr()), zap.Error(err))
+	}
+	return nil, err
+}
+
+// targets returns where to connect to.
+func (c *Client) targets(ctx context.Context) ([]target, error) {
+	if c.cfg.Addr != "" {
+		to, err := parseTarget(c.cfg.Addr, c.cfg.DirectTLS)
+		return []target{to}, err
+	}
+	return targets(ctx, c.cfg.Resolver, c.serverName)
+}
+
+// try makes a session with one server. Where others are left to be tried, it leaves them their share of the time until TLS stands.
+func (c *Client) try(ctx context.Context, to target, left int) (*session, *link, error) {
+	share := ctx
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		share, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	l, err := c.open(share, to)
+	if err != nil {
+		return nil, l, err
+	}
+	c.setState(PhaseSignIn, nil)
+	var s *session
+	err = l.bounded(ctx, func() error {
+		bound, err := l.signIn(ctx)
+		if err == nil {
+			l.p.SetLimits(c.cfg.Limits)
+			s = newSession(l, bound)
+		}
+		return err
+	})
+	return s, l, err
+}
+
+// failed says how far a link had come when it failed.
+func failed(l *link, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Stage: l.stage, Err: err}
+}
+
+// redirect returns where an error sends us, or nil (RFC 6120 section 4.9.3.19).
+func redirect(err error) *target {
+	var e *stanza.StreamError
+	if !errors.As(err, &e) || e.Condition != stanza.StreamSeeOtherHost {
+		return nil
+	}
+	to, err := parseRedirect(e.Host)
+	if err != nil {
+		return nil
+	}
+	return &to
+}
+
+// notAgain makes a second redirect an error of its own.
+func notAgain(err error) error {
+	if redirect(err) != nil { // guard: SEC-56 replace: redirect(err) != nil => false
+		return errors.Join(ErrRedirected, err)
+	}
+	return err
+}

@@ -1,0 +1,11 @@
+// Package client is a user's side of XMPP: one stream to the account's server, which reconnects by itself (RFC 6120, with RFC 6121's
+// messages and presence as stanzas).
+//
+// The server is found by SRV records for both kinds of TLS (XEP-0368 v1.1) or at an address that is configured. Nothing is
+// said in the clear but the wish for TLS, and the certificate must be the one of the account's domain. Who we are is proved
+// by package sasl, with SASL2 (XEP-0388 v1.0) and Bind 2 (XEP-0386 v1.1) where the server has them, else as RFC 6120 says.
+//
+// [New] checks the configuration and opens nothing. [Client.Serve] connects, hands what arrives to a handler and reconnects, until
+// its context ends. Meanwhile [Client.Send] and [Client.Request] may be called from any goroutine. A router serves a client as
+// it serves a component.
+package client

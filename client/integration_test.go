@@ -1,0 +1,50 @@
+//go:build integration
+
+package client_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/postern-im/postern/client"
+	"github.com/postern-im/postern/servertest"
+)
+
+var servers servertest.Pool
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Wrap(m)) }
+
+func realEnv(s *servertest.Server) env {
+	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, tls: s.TLSConfig()}
+}
+
+func TestRealServers(t *testing.T) {
+	servers.Each(t, func(t *testing.T, s *servertest.Server) { runBehaviours(t, realEnv(s)) })
+}
+
+// TestRealRestart ends the server and freezes it. The client comes back by itself.
+func TestRealRestart(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		e := realEnv(s)
+		cfg := e.account("test")
+		cfg.KeepAlive, cfg.ConnectTimeout = 400*time.Millisecond, 10*time.Second
+		c := serve(t, cfg, ignore).online()
+		s.Kill(t)
+		_, n := c.await(0, client.PhaseBackoff)
+		s.Start(t)
+		_, n = c.await(n, client.PhaseOnline)
+		s.Pause(t)
+		st, n := c.await(n, client.PhaseBackoff)
+		if !errors.Is(st.Cause, client.ErrKeepAlive) {
+			t.Errorf("cause %v", st.Cause)
+		}
+		s.Continue(t)
+		c.await(n, client.PhaseOnline)
+		if err := c.Barrier(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/postern-im/postern/internal/xmlstream"
+	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/stanza"
+	"github.com/postern-im/postern/xmltree"
+)
+
+// session is one signed-in stream.
+type session struct {
+	c        *Client
+	conn     net.Conn
+	jid      jid.JID // full
+	in       *xmlstream.Inbound
+	reading  *xmlstream.Reading
+	h        stanza.Handler
+	features atomic.Pointer[Features] // the last that the server sent
+}
+
+func newSession(l *link, bound jid.JID) *session {
+	c := l.c
+	s := &session{c: c, conn: l.conn, jid: bound}
+	s.features.Store(&l.features)
+	s.in = &xmlstream.Inbound{
+		Conn: l.conn, Parser: l.p, Log: c.log, Counters: &c.stats, Pending: c.pending, Send: c.Send, Complete: s.complete, Other: s.other,
+		ErrClosed: ErrClosed, ErrTooLarge: ErrTooLarge,
+	}
+	if show := c.cfg.WireLog; show != nil {
+		s.in.Tap = func(xml []byte) { show(In, xml) }
+	}
+	s.reading = xmlstream.NewReading(s)
+	return s
+}
+
+// serve runs the session until it fails, or until ctx ends and it is closed in order, which is no error.
+func (s *session) serve(ctx context.Context, h stanza.Handler) error {
+	c := s.c
+	s.h = h
+	// The session outlives ctx: while it is closed, handlers finish and send.
+	live, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	run := func(f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				end(err)
+			}
+		})
+	}
+	c.session.Store(s)
+	opened := make(chan struct{})
+	run(func() error { return xmlstream.Explain(live, c.w.Run(live, s.conn, func() { close(opened) })) })
+	<-opened
+	c.stats.Sessions.Add(1)
+	if p := c.cfg.Presence; p != nil { // before anybody else can send
+		if err := c.Send(live, p); err != nil {
+			c.log.Error("presence not sent", zap.Error(err))
+		}
+	}
+	c.setState(PhaseOnline, func(st *State) { st.Cause, st.Failures, st.JID = nil, 0, s.jid; st.Sessions++ })
+	run(func() error { return s.keepAlive(live) })
+	s.reading.Start(live, func() {}, end)
+
+	select {
+	case <-ctx.Done():
+		s.close(live, h)
+		end(errStopped)
+	case <-live.Done():
+	}
+	err := context.Cause(live)
+	c.session.Store(nil)
+	_ = s.conn.Close()
+	wg.Wait()
+	s.reading.Stop()
+	s.in.End()
+	c.pending.Fail(fmt.Errorf("%w: %w", ErrStreamLost, err))
+	if ctx.Err() != nil {
+		return nil
+	}
+	c.moved = redirect(err)
+	return &Error{Stage: StageOnline, Err: err}
+}
+
+// close ends the session in order (RFC 6120 section 4.4): no new stanza is taken in, handlers finish, what is buffered leaves,
+// the server has read it, and both streams are closed. Each step has its share of CloseTimeout, so that one which does not end
+// leaves time for the next.
+func (s *session) close(live context.Context, h stanza.Handler) {
+	timeout := s.c.cfg.CloseTimeout
+	ctx, cancel := context.WithTimeout(live, timeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
+	defer stop()
+	drain, cancel := context.WithTimeout(ctx, timeout*3/4)
+	defer cancel()
+	confirm, cancel := context.WithTimeout(ctx, timeout*7/8)
+	defer cancel()
+	s.in.Shut()
+	if d, ok := h.(stanza.Drainer); ok {
+		s.reading.Settle(drain)
+		if err := d.Drain(drain); err != nil {
+			s.c.log.Warn("handlers did not finish before the stream was closed", zap.Error(err))
+		}
+	}
+	if err := s.c.Barrier(confirm); err != nil {
+		s.c.log.Warn("the server did not confirm that it read all before the stream was closed", zap.Error(err))
+	}
+	if err := s.c.w.Close(ctx, xmlstream.Close); err != nil {
+		return
+	}
+	select { // reading ends when the server has closed its stream
+	case <-live.Done():
+	case <-ctx.Done():
+	}
+}
+
+// complete fills in the addresses that a server may leave out: a stanza without from is from the account itself, one without to is
+// for this session (RFC 6120 section 8.1).
+func (s *session) complete(st stanza.Stanza) {
+	h := st.Head()
+	if h.From.IsZero() {
+		h.From = s.jid.Bare()
+	}
+	if h.To.IsZero() {
+		h.To = s.jid
+	}
+}
+
+// other takes the features that follow a sign-in with SASL2.
+func (s *session) other(el xmltree.Element) (known bool, err error) {
+	if !isFeatures(el) {
+		return false, nil
+	}
+	f := ParseFeatures(el)
+	s.features.Store(&f)
+	return true, nil
+}
+
+// keepAlive watches the session until ctx ends and returns ErrKeepAlive when the server gives no sign of life.
+func (s *session) keepAlive(ctx context.Context) error {
+	c := s.c
+	pulse := xmlstream.Pulse{Every: c.cfg.KeepAlive, Reads: s.in.Reads, Reading: s.in.Waits, Ask: func(ctx context.Context) (forget func()) {
+		iq := c.ping()
+		wait := xmlstream.NewWaiter(stanza.KindIQ, &iq.Header)
+		c.pending.Add(iq.ID, wait)
+		if err := c.write(ctx, iq, &iq.Header); err != nil { // no room: what is there already will show whether the server lives
+			c.log.Debug("keepalive not sent", zap.Error(err))
+		}
+		c.w.Flush() // also while it gathers
+		return func() { c.pending.Remove(iq.ID, wait) }
+	}}
+	return pulse.Watch(ctx, ErrKeepAlive)
+}
+
+// Parse implements xmlstream.Source.
+func (s *session) Parse(ctx context.Context, batch []stanza.Stanza) ([]stanza.Stanza, error) {
+	return s.in.Parse(ctx, batch)
+}
+
+// Handle implements xmlstream.Source.
+func (s *session) Handle(ctx context.Context, batch []stanza.Stanza) {
+	s.c.isolate("handler", func() { s.h.HandleStanzas(ctx, s.c, batch) })
+}
+
+// Fill implements xmlstream.Source. A peer that does not read what we answer is not read from either, or answers would pile up
+// without bound. That there will be no room any more is for the writer to report, unless what was read says why.
+func (s *session) Fill(ctx context.Context) error {
+	_ = s.c.w.Room(ctx)
+	return s.in.Fill()
+}
+
+// Refused implements xmlstream.Source: our stream ends since the server has ended its own, or has sent XML that ends it.
+func (s *session) Refused(ctx context.Context, cause error) { s.c.w.Answer(ctx, cause) }
