@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/postern-im/postern/internal/doctor"
+	"github.com/postern-im/postern/storage"
+)
+
+// grantsCommand is "gateway grants".
+type grantsCommand struct {
+	stateful
+
+	History int  `help:"Show this many of what each server granted before, the newest first." default:"1" placeholder:"N"`
+	JSON    bool `name:"json" help:"Write one JSON array in place of text."`
+}
+
+// Help implements kong.HelpProvider.
+func (c grantsCommand) Help() string {
+	return c.p.expand(`Shows what servers have granted, as the gateway was told when it was last connected: since when, and when it was last told so.
+It connects to no server; check does, and compares what is granted with what is wanted.
+
+Examples:
+
+  ${name} grants --config gateway.yaml
+  ${name} grants --config gateway.yaml --history=20`)
+}
+
+// grantReport is a grant as --json writes it.
+type grantReport struct {
+	Server  string            `json:"server"`
+	Kind    storage.GrantKind `json:"kind"`
+	Since   time.Time         `json:"since"`
+	Renewed time.Time         `json:"renewed"`
+	Grants  []string          `json:"grants"`
+}
+
+func (c *grantsCommand) run(ctx context.Context, k *kong.Context) int {
+	return c.withDatabase(ctx, k, func(ctx context.Context, d *database) error {
+		list, err := grantHistory(ctx, d, c.History)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return c.writeJSON(list)
+		}
+		if len(list) == 0 {
+			c.p.say("no server has granted anything\n")
+			return nil
+		}
+		rows := [][]string{{"SERVER", "KIND", "SINCE", "LAST SEEN", "GRANTS"}}
+		for _, g := range list {
+			what := "nothing"
+			if list := readGrants(g.Data); len(list) > 0 {
+				what = strings.Join(list, "; ")
+			}
+			rows = append(rows, []string{g.Server.String(), string(g.Kind), stamp(g.Since), stamp(g.Renewed), shown(what)})
+		}
+		c.p.table(rows)
+		return nil
+	})
+}
+
+// grantHistory returns the newest grants of each server and kind.
+func grantHistory(ctx context.Context, store storage.Grants, most int) ([]storage.Grant, error) {
+	latest, err := store.LatestGrants(ctx)
+	if err != nil || most <= 1 {
+		return latest, err
+	}
+	var all []storage.Grant
+	for _, g := range latest {
+		list, err := store.GrantHistory(ctx, g.Server, g.Kind, most)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// readGrants says in words what an advertisement grants.
+func readGrants(data []byte) []string {
+	list, err := doctor.ReadGrants(data)
+	if err != nil {
+		return []string{fmt.Sprintf("unreadable: %v", err)}
+	}
+	words := make([]string, 0, len(list))
+	for _, g := range list {
+		words = append(words, g.String())
+	}
+	return words
+}
+
+func (c *grantsCommand) writeJSON(list []storage.Grant) error {
+	reports := make([]grantReport, 0, len(list))
+	for _, g := range list {
+		reports = append(reports, grantReport{
+			Server: g.Server.String(), Kind: g.Kind, Since: g.Since.UTC(), Renewed: g.Renewed.UTC(), Grants: readGrants(g.Data),
+		})
+	}
+	enc := json.NewEncoder(c.p.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(reports)
+}

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// versionCommand is "gateway version".
+type versionCommand struct{ p *program }
+
+func (c *versionCommand) run(context.Context, *kong.Context) int {
+	line := func(key, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(c.p.stdout, "%-9s %s\n", key, value) // no one to tell
+		}
+	}
+	line("name", c.p.name)
+	line("version", c.p.version)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		line("module", info.Main.Path)
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision", "vcs.time", "vcs.modified":
+				line(s.Key[len("vcs."):], s.Value)
+			}
+		}
+	}
+	line("go", runtime.Version()+" "+runtime.GOOS+"/"+runtime.GOARCH)
+	return ExitOK
+}
