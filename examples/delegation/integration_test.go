@@ -1,0 +1,64 @@
+//go:build integration
+
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/postern-im/postern/servertest"
+	"github.com/postern-im/postern/xep/private"
+)
+
+// TestCabinetBehindServers has stock clients keep their bookmarks in the cabinet, on servers that have no module for them.
+func TestCabinetBehindServers(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		d := drawer{s.Gateway.Addr, s.Gateway.Domain, s.Gateway.Secret, s.Host, filepath.Join(t.TempDir(), "cabinet.db")}
+		romeo, tybalt := s.Client(t, "test"), s.Client(t, "user2")
+		ask := func(c *servertest.Client, typ, to, content, want string) {
+			t.Helper()
+			if got := c.IQ(t, typ, to, query(content)); !strings.Contains(got, want) {
+				t.Errorf("no %s in %s", want, got)
+			}
+		}
+		const empty = `<storage xmlns="storage:bookmarks" /></query>`
+		ask(romeo, "set", "", bookmarks, "<service-unavailable ")
+		stop := d.open(t)
+		info, err := romeo.DiscoInfo(t, s.Host, "")
+		if err != nil || !info.Has(private.NS) {
+			t.Errorf("%+v, %v", info, err)
+		}
+		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", empty)
+		ask(romeo, "set", "", bookmarks, `type="result"`)
+		ask(romeo, "set", "", "<a xmlns='urn:a'>"+strings.Repeat("x", 1000)+"</a>", "<resource-constraint ")
+		ask(tybalt, "get", "", "<storage xmlns='storage:bookmarks'/>", empty)
+		ask(tybalt, "get", "test@"+s.Host, "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
+		stop()
+		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
+		stop = d.open(t)
+		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", `name="The Globe"`)
+		stop()
+	},
+		servertest.WithoutModules("private", "bookmarks"),
+		servertest.WithProsodyConfig(`
+			VirtualHost "xmpp.test"
+			delegations = { ["jabber:iq:private"] = { jid = "gateway.xmpp.test" } }
+		`),
+		servertest.WithEjabberdConfig(`
+acl:
+  gateway:
+    server: gateway.xmpp.test
+access_rules:
+  gateway_only:
+    allow: gateway
+append_host_config:
+  xmpp.test:
+    modules:
+      mod_delegation:
+        namespaces:
+          "jabber:iq:private":
+            access: gateway_only
+`),
+	)
+}
