@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-im/postern/component"
 	"github.com/postern-im/postern/delegation"
@@ -83,6 +84,23 @@ const bookmarks = "<storage xmlns='storage:bookmarks'><conference name='The Glob
 
 func query(content string) string { return "<query xmlns='jabber:iq:private'>" + content + "</query>" }
 
+// until asks until the answer is as wanted.
+func until(t *testing.T, ask func() string, wanted func(answer string) bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; {
+		got := ask()
+		if wanted(got) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("at last: %s", got)
+		}
+	}
+}
+
+// forwarded: ejabberd advertises a namespace a moment before it forwards what is asked of accounts.
+func forwarded(answer string) bool { return !strings.Contains(answer, "<service-unavailable ") }
+
 // TestCabinet: what an account has put in is there again after a restart, and nobody else gets at it.
 func TestCabinet(t *testing.T) {
 	for name, like := range map[string]xmpptest.Option{"prosody": xmpptest.LikeProsody(), "ejabberd": xmpptest.LikeEjabberd()} {
@@ -97,6 +115,11 @@ func TestCabinet(t *testing.T) {
 					t.Errorf("no %s in %s", want, got)
 				}
 			}
+			opened := func() {
+				t.Helper()
+				until(t, func() string { return romeo.Ask("<iq type='get'>" + query("<storage xmlns='storage:bookmarks'/>") + "</iq>").String() }, forwarded)
+			}
+			opened()
 			ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<storage xmlns='storage:bookmarks'/>")
 			ask(romeo, "set", "", bookmarks, "type='result'")
 			ask(romeo, "set", "", "<a xmlns='urn:a'>"+strings.Repeat("x", 1000)+"</a>", "<resource-constraint ")
@@ -105,6 +128,7 @@ func TestCabinet(t *testing.T) {
 			stop()
 			ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
 			stop = d.open(t)
+			opened()
 			ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<conference name='The Globe' jid='globe@muc.localhost' autojoin='true'/>")
 			stop()
 		})

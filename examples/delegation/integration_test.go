@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/postern-im/postern/disco"
 	"github.com/postern-im/postern/servertest"
 	"github.com/postern-im/postern/xep/private"
 )
@@ -24,7 +25,12 @@ func TestCabinetBehindServers(t *testing.T) {
 		}
 		const empty = `<storage xmlns="storage:bookmarks" /></query>`
 		ask(romeo, "set", "", bookmarks, "<service-unavailable ")
+		opened := func() {
+			t.Helper()
+			until(t, func() string { return romeo.IQ(t, "get", "", query("<storage xmlns='storage:bookmarks'/>")) }, forwarded)
+		}
 		stop := d.open(t)
+		opened()
 		info, err := romeo.DiscoInfo(t, s.Host, "")
 		if err != nil || !info.Has(private.NS) {
 			t.Errorf("%+v, %v", info, err)
@@ -35,8 +41,14 @@ func TestCabinetBehindServers(t *testing.T) {
 		ask(tybalt, "get", "", "<storage xmlns='storage:bookmarks'/>", empty)
 		ask(tybalt, "get", "test@"+s.Host, "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
 		stop()
+		if s.Kind == servertest.KindEjabberd { // it notices after us that the link has ended, and what it forwards until then is lost
+			until(t, func() string { return romeo.IQ(t, "get", s.Host, "<query xmlns='"+disco.NSInfo+"'/>") }, func(answer string) bool {
+				return strings.Contains(answer, disco.NSInfo) && !strings.Contains(answer, `"`+private.NS+`"`)
+			})
+		}
 		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
 		stop = d.open(t)
+		opened()
 		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", `name="The Globe"`)
 		stop()
 	},
