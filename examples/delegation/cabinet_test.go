@@ -117,7 +117,9 @@ func TestCabinet(t *testing.T) {
 			}
 			opened := func() {
 				t.Helper()
-				until(t, func() string { return romeo.Ask("<iq type='get'>" + query("<storage xmlns='storage:bookmarks'/>") + "</iq>").String() }, forwarded)
+				until(t, func() string {
+					return romeo.Ask("<iq type='get'>" + query("<storage xmlns='storage:bookmarks'/>") + "</iq>").String()
+				}, forwarded)
 			}
 			opened()
 			ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", "<storage xmlns='storage:bookmarks'/>")

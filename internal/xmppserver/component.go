@@ -67,7 +67,7 @@ func (s *Server) serveComponent(l *link) error {
 	c.privileged(l)
 	err = l.refuse(s.componentStanzas(l, c), s.policy.TooBig)
 	c.detach(l)
-	s.undelegate(c)
+	s.undelegate(l)
 	if closed := s.cfg.Trace.Closed; closed != nil {
 		closed(c.domain, err)
 	}

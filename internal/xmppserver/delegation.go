@@ -54,8 +54,9 @@ const (
 
 // nested is what the component wants shown in answers of service discovery.
 type nested struct {
-	known bool // it has answered
-	ended bool // the component is gone since
+	known bool  // it has answered
+	ended bool  // the component is gone since
+	link  *link // that answered
 	parts []xmltree.Element
 }
 
@@ -63,12 +64,14 @@ type nested struct {
 type question struct {
 	about *delegated
 	kind  int
+	link  *link // that is asked
 }
 
 // forward is a request that was forwarded.
 type forward struct {
 	request *packet
 	to      *Component
+	link    *link // that it left by
 }
 
 // setDelegations takes the configured delegations.
@@ -105,7 +108,7 @@ func (s *Server) delegateTo(c *Component, l *link) {
 			continue
 		}
 		one.asked = true
-		out = append(out, d.ask(s, one, toServer), d.ask(s, one, toAccounts))
+		out = append(out, d.ask(s, one, toServer, l), d.ask(s, one, toAccounts, l))
 	}
 	d.mu.Unlock()
 	if !s.policy.DelegatesSlowly && len(granted) > 0 {
@@ -117,10 +120,10 @@ func (s *Server) delegateTo(c *Component, l *link) {
 }
 
 // ask returns the question what to nest for a kind of addresses (XEP-0355 section 7.2). The lock must be held.
-func (d *delegations) ask(s *Server, one *delegated, kind int) *packet {
+func (d *delegations) ask(s *Server, one *delegated, kind int, l *link) *packet {
 	d.serial++
 	id := "nest-" + strconv.Itoa(d.serial)
-	d.asked[id] = question{one, kind}
+	d.asked[id] = question{one, kind, l}
 	return packetOf(&stanza.IQ{
 		Header: stanza.Header{ID: id, From: s.domain, To: one.to.domain}, Type: stanza.IQGet,
 		Payload: element{space: nsDiscoInfo, local: "query", attrs: []string{"node", s.policy.Delegation + []string{"::", ":bare:"}[kind] + one.Namespace}},
@@ -142,18 +145,18 @@ func (s *Server) advertisement(c *Component, all []*delegated) *packet {
 	return packetOf(&stanza.Message{Header: stanza.Header{From: s.domain, To: c.domain}, Payloads: []stanza.Payload{e}})
 }
 
-// undelegate ends what is under way with a component whose link has ended.
-func (s *Server) undelegate(c *Component) {
+// undelegate ends what is under way on a link of a component that has ended. Another may have come meanwhile, which loses nothing.
+func (s *Server) undelegate(l *link) {
 	d := &s.delegations
 	var lost []*packet
 	d.mu.Lock()
 	for id, q := range d.asked {
-		if q.about.to == c {
+		if q.link == l {
 			delete(d.asked, id)
 		}
 	}
 	for id, f := range d.waiting {
-		if f.to == c {
+		if f.link == l {
 			delete(d.waiting, id)
 			lost = append(lost, f.request)
 		}
@@ -161,7 +164,7 @@ func (s *Server) undelegate(c *Component) {
 	if s.policy.DelegatesSlowly {
 		for _, one := range d.all {
 			for kind := range one.nested {
-				if n := &one.nested[kind]; one.to == c && n.known {
+				if n := &one.nested[kind]; n.known && n.link == l {
 					*n = nested{ended: true}
 				}
 			}
@@ -197,20 +200,20 @@ func (s *Server) delegate(p *packet) bool {
 		return false
 	}
 	one := d.all[i]
-	open, _ := one.to.Links()
-	if open == 0 || len(d.waiting) >= maxForwarded {
+	l := one.to.pick() // under the lock, so that the end of the link finds the request
+	if l == nil || len(d.waiting) >= maxForwarded {
 		d.mu.Unlock()
 		s.bounce(p, &stanza.Error{Condition: stanza.ServiceUnavailable})
 		return true
 	}
 	d.serial++
 	id := "delegated-" + strconv.Itoa(d.serial)
-	d.waiting[id] = forward{p, one.to}
+	d.waiting[id] = forward{p, one.to, l}
 	d.mu.Unlock()
-	one.to.deliver(packetOf(&stanza.IQ{
+	l.send(packetOf(&stanza.IQ{
 		Header: stanza.Header{ID: id, From: s.domain, To: one.to.domain}, Type: stanza.IQSet,
 		Payload: forwarding{version: s.policy.Delegation, inner: s.inner(p)},
-	}))
+	}).bytes())
 	return true
 }
 
@@ -292,7 +295,7 @@ func (s *Server) nest(q question, p *packet) {
 	if p.typ != "result" || !info.Is(nsDiscoInfo, "query") {
 		return
 	}
-	n := nested{known: true}
+	n := nested{known: true, link: q.link}
 	for c := range info.Children() {
 		n.parts = append(n.parts, c.Clone())
 	}
