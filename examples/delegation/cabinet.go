@@ -12,7 +12,7 @@ import (
 
 // Cabinet is a network that has a drawer for each account of the server. Nobody but the account opens it.
 type Cabinet struct {
-	Quota int // bytes in a drawer; 0 is private.DefaultQuota
+	Quota int `yaml:"quota"` // bytes in a drawer; 0 is private.DefaultQuota
 	store storage.Store
 }
 

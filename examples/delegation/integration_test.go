@@ -15,7 +15,7 @@ import (
 // TestCabinetBehindServers has stock clients keep their bookmarks in the cabinet, on servers that have no module for them.
 func TestCabinetBehindServers(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		d := drawer{s.Gateway.Addr, s.Gateway.Domain, s.Gateway.Secret, s.Host, filepath.Join(t.TempDir(), "cabinet.db")}
+		d := drawer{s.Gateway.Addr, s.Gateway.Domain, s.Gateway.Secret, filepath.Join(t.TempDir(), "cabinet.db")}
 		romeo, tybalt := s.Client(t, "test"), s.Client(t, "user2")
 		ask := func(c *servertest.Client, typ, to, content, want string) {
 			t.Helper()
@@ -31,10 +31,8 @@ func TestCabinetBehindServers(t *testing.T) {
 		}
 		stop := d.open(t)
 		opened()
-		info, err := romeo.DiscoInfo(t, s.Host, "")
-		if err != nil || !info.Has(private.NS) {
-			t.Errorf("%+v, %v", info, err)
-		}
+		shown := func() string { return romeo.IQ(t, "get", s.Host, "<query xmlns='"+disco.NSInfo+"'/>") }
+		until(t, shown, func(answer string) bool { return strings.Contains(answer, `"`+private.NS+`"`) })
 		ask(romeo, "get", "", "<storage xmlns='storage:bookmarks'/>", empty)
 		ask(romeo, "set", "", bookmarks, `type="result"`)
 		ask(romeo, "set", "", "<a xmlns='urn:a'>"+strings.Repeat("x", 1000)+"</a>", "<resource-constraint ")
@@ -42,7 +40,7 @@ func TestCabinetBehindServers(t *testing.T) {
 		ask(tybalt, "get", "test@"+s.Host, "<storage xmlns='storage:bookmarks'/>", "<service-unavailable ")
 		stop()
 		if s.Kind == servertest.KindEjabberd { // it notices after us that the link has ended, and what it forwards until then is lost
-			until(t, func() string { return romeo.IQ(t, "get", s.Host, "<query xmlns='"+disco.NSInfo+"'/>") }, func(answer string) bool {
+			until(t, shown, func(answer string) bool {
 				return strings.Contains(answer, disco.NSInfo) && !strings.Contains(answer, `"`+private.NS+`"`)
 			})
 		}

@@ -7,4 +7,7 @@ package main
 
 import "github.com/postern-im/postern/app"
 
-func main() { app.Main(new(Cabinet), app.WithName("cabinet")) }
+func main() {
+	cabinet := new(Cabinet)
+	app.Main(cabinet, app.WithName("cabinet"), app.WithSettings("cabinet", cabinet))
+}

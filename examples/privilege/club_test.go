@@ -1,17 +1,12 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 
-	"github.com/postern-im/postern/component"
 	"github.com/postern-im/postern/gateway"
-	"github.com/postern-im/postern/jid"
-	"github.com/postern-im/postern/privilege"
-	"github.com/postern-im/postern/router"
+	"github.com/postern-im/postern/internal/programtest"
 	"github.com/postern-im/postern/stanza"
-	"github.com/postern-im/postern/xep/ping"
 	"github.com/postern-im/postern/xmpptest"
 )
 
@@ -20,36 +15,14 @@ var (
 	_ gateway.Privileged = (*Club)(nil)
 )
 
-// open runs the club behind a server until the test ends.
-func open(t *testing.T, addr, domain, secret, server string) {
+// open runs the club behind a server until the test ends, and returns when the server has said what it grants.
+func open(t *testing.T, addr, domain, secret string) {
 	t.Helper()
-	us := jid.MustParse(domain)
-	c, err := component.New(component.Config{Addr: addr, Domain: us, Secret: component.Secret(secret)}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := privilege.New(privilege.Config{JID: us, Servers: []jid.JID{jid.MustParse(server)}}, c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.OnState(func(s component.State) { m.Stream(s.Phase == component.PhaseOnline) })
-	club := new(Club)
-	club.UseDomain(us)
-	club.UsePrivilege(m)
-	routes := append(m.Routes(), ping.Routes()...)
-	r, err := router.New(router.Config{Routes: append(routes, club.Routes(c)...), Middleware: []router.Middleware{m.Middleware()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Serve(ctx, r) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	p := programtest.Start(t, []string{
+		"POSTERN_COMPONENT_ADDRESS=" + addr, "POSTERN_COMPONENT_DOMAIN=" + domain, "POSTERN_COMPONENT_SECRET=" + secret,
+		"POSTERN_DATABASE_URL=memory", "POSTERN_ADMIN_LISTEN=off",
+	}, "run")
+	p.Await("the server says what it grants")
 }
 
 func TestClub(t *testing.T) {
@@ -57,8 +30,7 @@ func TestClub(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := xmpptest.NewServer(t, like, xmpptest.WithPrivileges(xmpptest.Privileges{Roster: "both", Message: "outgoing"}),
 				xmpptest.WithUser("juliet", "j"), xmpptest.WithUser("romeo", "r"))
-			open(t, s.Addr, s.Domain, s.Secret, s.Host)
-			s.Component(s.Domain).Connected()
+			open(t, s.Addr, s.Domain, s.Secret)
 			juliet, romeo := s.User(t, "juliet", "j"), s.User(t, "romeo", "r")
 			romeo.Send("<presence/>")
 			romeo.Next()
