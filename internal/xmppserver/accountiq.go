@@ -40,6 +40,8 @@ func (a *account) answer(p *packet) (stanza.Payload, error) {
 		return nil, a.keep(&a.vcard, q)
 	case q.Is(nsPrivate, "query"):
 		return a.privateXML(q, get)
+	case q.Is(nsCarbons, "enable") && !get, q.Is(nsCarbons, "disable") && !get:
+		return nil, a.carbons(p, q.Name().Local == "enable")
 	case q.Is(nsSession, "session"), q.Is(nsPing, "ping") && get:
 		return nil, nil
 	}

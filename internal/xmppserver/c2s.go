@@ -144,6 +144,7 @@ func (s *Server) features(l *link, user *account) []byte {
 		add(element{space: nsBind, local: "bind"})
 		add(element{space: nsSession, local: "session", children: []element{{local: "optional"}}})
 		add(element{space: "urn:xmpp:features:rosterver", local: "ver"})
+		add(element{space: nsCSI, local: "csi"})
 	}
 	return append(enc.Bytes(), "</stream:features>"...)
 }

@@ -273,7 +273,7 @@ func TestBind(t *testing.T) {
 		p.write(plain("", "bob", "bob-pw"))
 		p.expect("<success xmlns='" + nsSASL + "'/>")
 		f := p.openClient()
-		if !like(f, parseOne(t, "<stream:features><bind xmlns='"+nsBind+"'/><session xmlns='"+nsSession+"'><optional/></session><ver xmlns='urn:xmpp:features:rosterver'/></stream:features>")) {
+		if !like(f, parseOne(t, "<stream:features><bind xmlns='"+nsBind+"'/><session xmlns='"+nsSession+"'><optional/></session><ver xmlns='urn:xmpp:features:rosterver'/><csi xmlns='urn:xmpp:csi:0'/></stream:features>")) {
 			t.Fatalf("features: %s", f)
 		}
 		return p

@@ -11,6 +11,7 @@ import (
 func (a *account) message(p *packet) []*packet {
 	if ss := a.sessions[p.to.Resource()]; ss != nil && p.to.IsFull() {
 		ss.send(p)
+		a.copyReceived(p, ss)
 		return nil
 	}
 	switch p.typ {
@@ -36,6 +37,7 @@ func (a *account) message(p *packet) []*packet {
 	for _, ss := range best {
 		ss.send(p)
 	}
+	a.copyReceived(p, best...)
 	if len(best) == 0 && !a.store(p) {
 		return a.refuse(p)
 	}

@@ -19,17 +19,28 @@ type session struct {
 	priority   int8
 	interested bool                 // has asked for the roster, and so gets pushes
 	directed   map[jid.JID]struct{} // who got presence directly
+	carbons    bool                 // gets copies of the account's other conversations
+	inactive   bool                 // nobody uses it
+	held       []*packet            // presence for when it is used again
 }
 
 // maxDirected bounds whom one session can send directed presence without being forgotten.
 const maxDirected = 10_000
 
-func (ss *session) send(p *packet) { ss.link.send(p.bytes()) }
+// send sends a stanza to the client. The lock must be held.
+func (ss *session) send(p *packet) {
+	if !ss.hold(p) {
+		ss.link.send(p.bytes())
+	}
+}
 
 // fromClient checks a stanza of a client and takes it further. An error ends the stream.
 func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 	p, err := newPacket(el)
 	if errors.Is(err, errNoStanza) {
+		if s.clientState(ss, el) {
+			return nil
+		}
 		if s.policy.UnknownElement {
 			return streamFailure(stanza.StreamUnsupportedStanzaType, "")
 		}
@@ -46,7 +57,7 @@ func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 	}
 	if bad := checkStanza(p, err); bad != nil {
 		if !p.isReply() {
-			ss.send(p.fail(bad, s.policy.KeepPayload))
+			ss.link.send(p.fail(bad, s.policy.KeepPayload).bytes())
 		}
 		return nil
 	}
@@ -60,6 +71,7 @@ func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 		p.to = ss.user.jid
 		s.route(p)
 	default:
+		s.sentCarbons(ss, p)
 		s.route(p)
 	}
 	return nil

@@ -102,6 +102,14 @@ func (s *Server) DropUser(name string) {
 	}
 }
 
+// SendTo writes bytes to all sessions of an account as if the server had routed them, whatever they are: what a client must not
+// believe is sent this way.
+func (s *Server) SendTo(name string, b []byte) {
+	for _, ss := range s.sessions(name) {
+		ss.link.send(b)
+	}
+}
+
 // toAccount takes a stanza to an account of the server. False means that there is none.
 func (s *Server) toAccount(p *packet) bool {
 	u := &s.users

@@ -68,3 +68,15 @@ func Of(s stanza.Stanza) (Delay, bool) {
 	}
 	return Delay{}, false
 }
+
+// When returns when a forwarded stanza was sent at first, as whoever forwarded it says; zero where that is not said, or no moment.
+func When(f stanza.Forwarded) time.Time {
+	if f.Delay == nil {
+		return time.Time{}
+	}
+	d, err := stanza.Decode[Delay](f.Delay)
+	if err != nil {
+		return time.Time{}
+	}
+	return d.Stamp
+}
