@@ -3,7 +3,6 @@ package router_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -313,15 +312,14 @@ func TestLastWorkerLeaves(t *testing.T) {
 		r := newRouter(t, router.Config{Routes: []router.Route{
 			router.HandleAnyMessage(func(context.Context, *stanza.Message) error { <-release; return nil }),
 		}})
-		before := runtime.NumGoroutine()
 		session, end := context.WithCancel(ctx)
 		handle(session, t, r, new(stream), chat("u@x/r", "gw.y", "1"))
 		end()
 		synctest.Wait()
 		close(release)
 		synctest.Wait() // no time passes, so nothing has tidied up
-		if n := runtime.NumGoroutine(); n > before {
-			t.Errorf("%d goroutines are left", n-before)
+		if n := r.Stats().Workers; n > 0 {
+			t.Errorf("%d workers are left", n)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 
@@ -289,22 +290,26 @@ func (c *Component) notify() {
 	c.changed = make(chan struct{})
 }
 
-// pick returns one of the component's links, at random, or nil.
+// pick returns one of the component's links, at random as ejabberd spreads stanzas, or nil. One that is ending counts only where
+// there is no other: its end is not noticed everywhere at once.
 func (c *Component) pick() *link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch n := len(c.links); n {
-	case 0:
-		return nil
-	case 1:
-		return c.links[0]
-	default: // as ejabberd spreads stanzas
-		i, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
-		if err != nil {
-			return c.links[0]
-		}
-		return c.links[i.Int64()]
+	links := c.links
+	if len(links) > 1 {
+		links = slices.DeleteFunc(slices.Clone(links), (*link).isEnding)
 	}
+	if len(links) == 0 {
+		links = c.links
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	i, err := rand.Int(rand.Reader, big.NewInt(int64(len(links))))
+	if err != nil {
+		return links[0]
+	}
+	return links[i.Int64()]
 }
 
 // deliver sends a packet to the component, or an error back if it is away.
