@@ -250,18 +250,20 @@ func TestNotUnwrapped(t *testing.T) {
 
 // history is a storage.Grants in memory.
 type history struct {
-	mu     sync.Mutex
-	fails  int
-	added  []string
-	arrive chan struct{}
+	mu      sync.Mutex
+	fails   int
+	refused int // that no store can keep
+	added   []string
+	arrive  chan struct{}
 }
 
 func (h *history) AddGrant(_ context.Context, server jid.JID, kind storage.GrantKind, data []byte) (bool, error) {
-	if err := storage.CheckGrant(server, kind, data); err != nil {
-		return false, err
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := storage.CheckGrant(server, kind, data); err != nil {
+		h.refused++
+		return false, err
+	}
 	if h.fails > 0 {
 		h.fails--
 		return false, storage.ErrUnavailable
@@ -269,6 +271,15 @@ func (h *history) AddGrant(_ context.Context, server jid.JID, kind storage.Grant
 	h.added = append(h.added, fmt.Sprintf("%s %s %s", server, kind, data))
 	h.arrive <- struct{}{}
 	return true, nil
+}
+
+// large is an advertisement of 200 namespaces, together more than a store keeps.
+func large() string {
+	names := make([]string, 200)
+	for i := range names {
+		names[i] = fmt.Sprintf("urn:%d:%s", i, strings.Repeat("x", 1000))
+	}
+	return advert("localhost", delegation.NS, names...)
 }
 
 func (*history) LatestGrants(context.Context) ([]storage.Grant, error) {
@@ -307,6 +318,42 @@ func TestHistory(t *testing.T) {
 			t.Errorf("kept %q", h.added)
 		}
 		h.mu.Unlock()
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := r.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestHistory_TooLarge: what no store can keep is not tried again and again, and what comes after it is kept.
+func TestHistory_TooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &history{arrive: make(chan struct{}, 10)}
+		m, err := delegation.New(delegation.Config{JID: jid.MustParse(gw), Servers: []jid.JID{jid.MustParse("localhost")}, Store: h}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Serve(ctx) }()
+		r, err := router.New(router.Config{Routes: m.Routes()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, end := context.WithCancel(t.Context())
+		defer end()
+		r.HandleStanzas(session, new(sent), []stanza.Stanza{parse(t, large())})
+		<-time.After(time.Hour)
+		h.mu.Lock()
+		if h.refused != 1 || len(m.Granted()) != 200 {
+			t.Errorf("tried %d times, %d granted", h.refused, len(m.Granted()))
+		}
+		h.mu.Unlock()
+		r.HandleStanzas(session, new(sent), []stanza.Stanza{parse(t, advert("localhost", delegation.NS, "urn:a"))})
+		<-h.arrive
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -2,6 +2,7 @@ package delegation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,7 +58,11 @@ func (m *Manager) keepAll(ctx context.Context) bool {
 		if kept {
 			continue
 		}
-		if err := m.keep(ctx, srv, grants); err != nil {
+		err := m.keep(ctx, srv, grants)
+		switch {
+		case errors.Is(err, storage.ErrInvalid): // as often as it is tried
+			m.log.Warn("what a server delegates is too much for the history", zap.Stringer("server", srv.domain), zap.Error(err))
+		case err != nil:
 			m.log.Warn("what a server delegates is not kept", zap.Stringer("server", srv.domain), zap.Error(err))
 			m.mu.Lock()
 			if srv.session == session {

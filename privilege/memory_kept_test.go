@@ -34,6 +34,33 @@ func TestPresencePinsNoStanza(t *testing.T) {
 	}
 }
 
+// TestWrappedMessagesPinLittle: what is remembered of messages, for a refusal that comes late, is bounded in bytes however long their ids are,
+// and pins nothing that an id was cut out of.
+func TestWrappedMessagesPinLittle(t *testing.T) {
+	const n, size = 60, 200 << 10
+	for name, id := range map[string]func(big string) string{
+		"long":                  func(big string) string { return big },
+		"a piece of a document": func(big string) string { return big[:10] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream(t, offline{}, privilege.Config{})
+			u := s.juliet()
+			before := heap()
+			for i := range n {
+				msg := chat("romeo@montague.net", "hi")
+				msg.ID = id(strings.Repeat(string(rune('a'+i%26)), size))
+				if _, err := u.Wrap(msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if kept := heap() - before; kept > n*size/4 {
+				t.Errorf("%d messages keep %d KiB", n, kept>>10)
+			}
+			runtime.KeepAlive(s)
+		})
+	}
+}
+
 // heap returns the bytes that are in use.
 func heap() int64 {
 	var m runtime.MemStats

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -198,12 +199,19 @@ func (m *Manager) bounced(ctx context.Context, msg *stanza.Message) {
 type sent struct {
 	mu    sync.Mutex
 	byID  map[string]stanza.Header
-	order []string // the oldest first, in a ring once it is full
-	next  int
+	order []string // ids of wrappers, the oldest first; some may be taken already
+	size  int      // bytes that the headers hold, roughly
 }
 
-// maxSent is how many are remembered.
-const maxSent = 4096
+// How much is remembered: messages, and bytes of them, since an id may have any length.
+const (
+	maxSent      = 4096
+	maxSentBytes = 2 << 20
+)
+
+func sentSize(h stanza.Header) int {
+	return 256 + len(h.ID) + len(h.From.String()) + len(h.To.String())
+}
 
 func (s *sent) add(id string, h stanza.Header) {
 	s.mu.Lock()
@@ -211,21 +219,31 @@ func (s *sent) add(id string, h stanza.Header) {
 	if s.byID == nil {
 		s.byID = make(map[string]stanza.Header)
 	}
-	h.Attrs, h.Lang = nil, ""
-	s.byID[id] = h
-	if len(s.order) < maxSent {
-		s.order = append(s.order, id)
+	size := sentSize(h)
+	if size > maxSentBytes {
 		return
 	}
-	delete(s.byID, s.order[s.next])
-	s.order[s.next] = id
-	s.next = (s.next + 1) % maxSent
+	h.Attrs, h.Lang = nil, ""
+	h.ID = strings.Clone(h.ID) // it may be a piece of a whole stanza
+	s.byID[id] = h
+	s.order = append(s.order, id)
+	for s.size += size; len(s.order) > maxSent || s.size > maxSentBytes; s.order = s.order[1:] {
+		s.forget(s.order[0])
+	}
 }
 
 func (s *sent) take(id string) (stanza.Header, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.forget(id)
+}
+
+// forget removes a message, if it is still there. The lock must be held.
+func (s *sent) forget(id string) (stanza.Header, bool) {
 	h, ok := s.byID[id]
-	delete(s.byID, id)
+	if ok {
+		s.size -= sentSize(h)
+		delete(s.byID, id)
+	}
 	return h, ok
 }

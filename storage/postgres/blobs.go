@@ -24,6 +24,9 @@ func (s *Store) PutBlob(ctx context.Context, bucket, key string, data []byte, ke
 		return err
 	}
 	return s.write(ctx, "put blob", func(ctx context.Context, q querier) error {
+		if err := q.Lock(ctx, "blobs of "+bucket); err != nil { // so that two do not count the same
+			return err
+		}
 		if err := q.PutBlob(ctx, bucket, key, blob(data)); err != nil {
 			return err
 		}

@@ -22,10 +22,28 @@ func (s *Store) FirstSeen(ctx context.Context, direction, peer, id string) (firs
 }
 
 // PruneInbox implements storage.Inbox.
-func (s *Store) PruneInbox(ctx context.Context, before time.Time) (n int, err error) {
-	err = s.write(ctx, "prune inbox", func(q *tx) error {
-		n, err = affected(q.ExecContext(ctx, "DELETE FROM inbox WHERE seen < ?", micros(before)))
-		return err
-	})
-	return n, err
+func (s *Store) PruneInbox(ctx context.Context, before time.Time) (int, error) {
+	return s.prune(ctx, "prune inbox", `
+		DELETE FROM inbox WHERE (direction, peer, id) IN (SELECT direction, peer, id FROM inbox WHERE seen < ? LIMIT ?)`, before)
+}
+
+// prunePage is how many rows one transaction deletes.
+const prunePage = 1000
+
+// prune deletes what is older than a time, page by page, so that however much there is others get their turn in between. Its arguments
+// are the time and the page.
+func (s *Store) prune(ctx context.Context, op, statement string, before time.Time) (int, error) {
+	for total := 0; ; {
+		n := 0
+		err := s.write(ctx, op, func(q *tx) (err error) {
+			n, err = affected(q.ExecContext(ctx, statement, micros(before), prunePage))
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if total += n; n < prunePage {
+			return total, nil
+		}
+	}
 }

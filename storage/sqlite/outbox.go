@@ -147,10 +147,6 @@ func (s *Store) ListOutbox(ctx context.Context, after int64, limit int) (rows []
 }
 
 // PruneOutbox implements storage.Outbox.
-func (s *Store) PruneOutbox(ctx context.Context, before time.Time) (n int, err error) {
-	err = s.write(ctx, "prune the outbox", func(q *tx) error {
-		n, err = affected(q.ExecContext(ctx, "DELETE FROM outbox WHERE ended < ?", micros(before)))
-		return err
-	})
-	return n, err
+func (s *Store) PruneOutbox(ctx context.Context, before time.Time) (int, error) {
+	return s.prune(ctx, "prune the outbox", "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE ended < ? LIMIT ?)", before)
 }

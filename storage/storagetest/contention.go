@@ -31,6 +31,7 @@ func Contention(t *testing.T, e Engine) {
 		{"two writers in opposite order", oppositeOrder},
 		{"many writers of one value", oneValue},
 		{"many writers, one claimant", writersAndClaimant},
+		{"many writers of one bucket", oneBucket},
 		{"contenders for a lease", contend},
 		{"reseal beside writers", resealBesideWriters},
 	})
@@ -110,6 +111,40 @@ func oneValue(t *testing.T, e Engine) {
 		n++
 	}
 	same(t, n, 10, "pieces within the quota")
+}
+
+// oneBucket lets many put blobs into one bucket at once: it never keeps more than it may.
+func oneBucket(t *testing.T, e Engine) {
+	a, b := e.pair(t)
+	ctx := within(t)
+	const writers, rounds, keep = 8, 10, 2
+	for round := range rounds {
+		var wg sync.WaitGroup
+		for w := range writers {
+			s := a
+			if w%2 == 1 {
+				s = b
+			}
+			wg.Go(func() {
+				if err := s.PutBlob(ctx, "bucket", fmt.Sprint(round, " ", w), []byte("x"), keep); err != nil {
+					t.Errorf("writer %d: %v", w, err)
+				}
+			})
+		}
+		wg.Wait()
+		n := 0
+		for past := range round + 1 {
+			for w := range writers {
+				switch _, err := a.Blob(ctx, "bucket", fmt.Sprint(past, " ", w)); {
+				case err == nil:
+					n++
+				case !errors.Is(err, storage.ErrNotFound):
+					t.Error(err)
+				}
+			}
+		}
+		same(t, n, keep, "blobs in the bucket")
+	}
 }
 
 // writersAndClaimant lets many put while one claims and finishes: it gets every message once, and each conversation in its order.
