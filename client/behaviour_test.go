@@ -48,6 +48,11 @@ func runBehaviours(t *testing.T, e env) {
 		{"SEC-03 an answer from somebody else", testSpoof},
 		{"C9 presence is sent by itself", testPresence},
 		{"C14 closing is orderly", testClose},
+		{"A7 tokens in place of the password", testTokens},
+		{"A7 a token that is refused", testRefusedToken},
+		{"A7 signing out", testSignOut},
+		{"SEC-43 the pin outlasts the client", testPin},
+		{"A15 one round trip", testOneRoundTrip},
 	} {
 		t.Run(b.name, func(t *testing.T) { b.run(t, e) })
 	}
@@ -373,12 +378,12 @@ func (s *served) awaitOr(from int, p, or client.Phase) (client.State, int) {
 	}
 }
 
-// saw returns the first state of a phase so far, or the zero state.
-func (s *served) saw(p client.Phase) client.State {
+// backedOff returns the first state of waiting to try again so far, or the zero state.
+func (s *served) backedOff() client.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.states {
-		if st.Phase == p {
+		if st.Phase == client.PhaseBackoff {
 			return st
 		}
 	}

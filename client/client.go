@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern-im/postern/internal/xmlstream"
 	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/sasl"
 	"github.com/postern-im/postern/stanza"
 )
 
@@ -27,8 +28,14 @@ type Client struct {
 	stats   xmlstream.Counters
 	session atomic.Pointer[session] // nil while there is none
 	pinned  atomic.Bool             // the account has signed in with SCRAM
-	moved   *target                 // where the last session was sent; Serve's alone
 	state   xmlstream.Watched[State]
+
+	// Serve's alone, or that of whoever keeps it from running.
+	moved     *target        // where the last session was sent
+	known     *SASL2Features // what the last sign-in went by; nil unless it succeeded
+	refused   sasl.Secret    // the token that the server refused last
+	noUpgrade bool           // a task of XEP-0480 failed
+	leaving   bool           // SignOut runs
 }
 
 var (
@@ -84,7 +91,7 @@ func (c *Client) Features() Features {
 }
 
 // Pinned reports whether the account has signed in with SCRAM or EXTERNAL, so that it is never again to be signed in with less.
-// Whoever makes another client for the account later passes that on in Policy.
+// Whoever makes another client for the account later passes that on in Policy, unless a Memory does.
 func (c *Client) Pinned() bool { return c.pinned.Load() }
 
 // Send sends a stanza, as [stanza.Sender] says. The server fills in from, and a stanza without to is for the account itself. It

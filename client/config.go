@@ -30,6 +30,14 @@ type Config struct {
 	Policy sasl.Policy
 	// UserAgent names the program and the device to a server that has SASL2.
 	UserAgent UserAgent
+	// Memory keeps what is to be known at the next sign-in: that the account is pinned, and its token. Default: NewMemory, which lasts
+	// as long as the client.
+	Memory Memory
+	// NoTokens has no tokens asked for and none used (XEP-0484). They need a UserAgent with an ID as well.
+	NoTokens bool
+	// Upgrade offers the server a better hash of the password than it has, where it asks for that (XEP-0480), over an exchange that is
+	// bound to the channel. Off by default, since ejabberd 24.12 locks the account by it; ejabberd 26.07 does it right.
+	Upgrade bool
 	// NoSASL2 has a server's SASL2 and Bind 2 ignored.
 	NoSASL2 bool
 
@@ -74,7 +82,7 @@ type Config struct {
 
 // UserAgent is what a client says of itself in SASL2 (XEP-0388 section "User Agent").
 type UserAgent struct {
-	ID       string // a UUID of version 4 that the installation keeps; empty: none is sent
+	ID       string // a UUID of version 4 that the installation keeps; empty: none is sent, and no tokens are used
 	Software string
 	Device   string
 }
@@ -140,6 +148,9 @@ func (c Config) check() (Config, string, error) {
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
+	}
+	if c.Memory == nil {
+		c.Memory = NewMemory()
 	}
 	if c.Policy.Cache == nil {
 		c.Policy.Cache = sasl.NewKeyCache(1)

@@ -53,8 +53,17 @@ func (c *Client) targets(ctx context.Context) ([]target, error) {
 	return targets(ctx, c.cfg.Resolver, c.serverName)
 }
 
-// try makes a session with one server. Where others are left to be tried, it leaves them their share of the time until TLS stands.
+// try makes a session with one server, without a token if that is refused. Where others are left to be tried, it leaves them their share
+// of the time until TLS stands.
 func (c *Client) try(ctx context.Context, to target, left int) (*session, *link, error) {
+	s, l, err := c.tryOnce(ctx, to, left)
+	if errors.Is(err, errToken) {
+		s, l, err = c.tryOnce(ctx, to, left)
+	}
+	return s, l, err
+}
+
+func (c *Client) tryOnce(ctx context.Context, to target, left int) (*session, *link, error) {
 	share := ctx
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		var cancel context.CancelFunc

@@ -5,6 +5,10 @@
 // said in the clear but the wish for TLS, and the certificate must be the one of the account's domain. Who we are is proved
 // by package sasl, with SASL2 (XEP-0388 v1.0) and Bind 2 (XEP-0386 v1.1) where the server has them, else as RFC 6120 says.
 //
+// A [Memory] keeps what the next sign-in needs: that the account is never again to be signed in with less than SCRAM, and a token in
+// place of the password (XEP-0484 v0.2), for whoever has a [UserAgent] with an ID. With a token one round trip leads from TLS to the
+// session. Where Config.Upgrade says so, servers get the better hash of the password that they ask for (XEP-0480 v0.2).
+//
 // [New] checks the configuration and opens nothing. [Client.Serve] connects, hands what arrives to a handler and reconnects, until
 // its context ends. Meanwhile [Client.Send] and [Client.Request] may be called from any goroutine. A router serves a client as
 // it serves a component.

@@ -150,7 +150,7 @@ func TestSEC42_CertificateOfTheDomain(t *testing.T) {
 		c.stop()
 		_ = c.ended()
 		var wrong x509.HostnameError
-		if st := c.saw(client.PhaseBackoff); !errors.As(st.Cause, &wrong) {
+		if st := c.backedOff(); !errors.As(st.Cause, &wrong) {
 			t.Errorf("cause %v", st.Cause)
 		}
 		for _, h := range hellos {
@@ -170,7 +170,7 @@ func TestFLT34_Certificates(t *testing.T) {
 	cfg := fake(t, a, func(p *peer) { p.secure(a.server(domain, -time.Minute)) }, hello)
 	c := serve(t, cfg, ignore).online()
 	var invalid x509.CertificateInvalidError
-	if st := c.saw(client.PhaseBackoff); !errors.As(st.Cause, &invalid) || invalid.Reason != x509.Expired {
+	if st := c.backedOff(); !errors.As(st.Cause, &invalid) || invalid.Reason != x509.Expired {
 		t.Errorf("cause %v", st.Cause)
 	}
 }

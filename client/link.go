@@ -32,11 +32,17 @@ type link struct {
 	secured  bool // inside TLS
 	channel  sasl.Channel
 	stage    Stage
+	memo     Memo
+	early    *attempt // was sent with the stream header
+	noToken  bool     // none is used on this connection
 }
 
 // open connects to a server, up to the features of a stream inside TLS. The link is there also when that fails.
 func (c *Client) open(ctx context.Context, to target) (*link, error) {
 	l := &link{c: c, to: to, stage: StageDial}
+	if err := l.recall(ctx); err != nil {
+		return l, err
+	}
 	conn, err := c.cfg.Dial(ctx, "tcp", to.addr())
 	if err != nil {
 		return l, err
@@ -51,7 +57,11 @@ func (c *Client) open(ctx context.Context, to target) (*link, error) {
 		if err := l.handshake(ctx); err != nil {
 			return err
 		}
-		return l.openStream()
+		behind, err := l.begin(ctx)
+		if err != nil {
+			return err
+		}
+		return l.openStream(behind...)
 	})
 }
 
@@ -69,8 +79,8 @@ func (l *link) bounded(ctx context.Context, f func() error) error {
 	return nil
 }
 
-// openStream opens a stream and reads the server's features (RFC 6120 section 4.3).
-func (l *link) openStream() error {
+// openStream opens a stream and reads the server's features (RFC 6120 section 4.3). What is given goes with the header.
+func (l *link) openStream(behind ...byte) error {
 	l.stage = StageStream
 	cfg := &l.c.cfg
 	h := xmlstream.Header{Content: stanza.NS, To: cfg.JID.Domain(), Version: "1.0", Lang: "en"}
@@ -81,7 +91,7 @@ func (l *link) openStream() error {
 		// Until the server has proved something, little is accepted and nothing skipped.
 		Limits: xmltree.Limits{Bytes: 64 << 10, Elements: 1024, Skip: -1}, ContentNS: stanza.NS, ContentAs: stanza.NS,
 	})
-	if err := l.write(h.Append(nil)); err != nil {
+	if err := l.write(append(h.Append(nil), behind...)); err != nil {
 		return err
 	}
 	tok, err := l.next()
@@ -235,10 +245,18 @@ func (l *link) write(b []byte) error {
 
 // send encodes one element and writes it.
 func (l *link) send(f func(enc *xmltree.Encoder)) error {
+	b, err := encoded(f)
+	if err != nil {
+		return err
+	}
+	return l.write(b)
+}
+
+func encoded(f func(enc *xmltree.Encoder)) ([]byte, error) {
 	enc := xmltree.NewEncoder(nil, stanza.NS)
 	f(enc)
 	if err := enc.Err(); err != nil {
-		return fmt.Errorf("client: %w", err)
+		return nil, fmt.Errorf("client: %w", err)
 	}
-	return l.write(enc.Bytes())
+	return enc.Bytes(), nil
 }

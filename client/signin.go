@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/postern-im/postern/internal/xmlstream"
 	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/sasl"
 	"github.com/postern-im/postern/stanza"
@@ -18,51 +20,134 @@ type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
+// attempt is one exchange of a sign-in.
+type attempt struct {
+	choice sasl.Choice
+	m      sasl.Mechanism
+	offer  *SASL2Features // what the server has of SASL2; nil with SASL1
+
+	count      int      // of the token that signs in
+	invalidate bool     // the token shall be worthless afterwards
+	wantsToken string   // the mechanism for which a token is asked for, "" for none
+	tasks      []string // upgrades that we offer to do
+	proven     bool     // the mechanism has come to its end, Done included
+	success    xmltree.Element
+}
+
+// errToken ends a try whose token the server refused. What else proves the account is tried at once, on a new connection: Prosody 13
+// computes the hash of its offer (XEP-0474) wrongly for whatever follows a token on the same one.
+var errToken = errors.New("client: the server refuses the token")
+
 // signIn proves who we are and returns the address that the server bound for us.
 func (l *link) signIn(ctx context.Context) (jid.JID, error) {
 	l.stage = StageSignIn
-	cfg := &l.c.cfg
-	offer := sasl.Offer{Protocol: sasl.SASL1, Mechanisms: l.features.Mechanisms, Bindings: l.features.Bindings}
-	two := l.features.SASL2
-	if cfg.NoSASL2 {
-		two = nil
+	offered := l.features.SASL2
+	a := l.early
+	sent := a != nil
+	if !sent {
+		var err error
+		if a, err = l.attempt(ctx, l.features); err != nil {
+			return jid.JID{}, err
+		}
 	}
+	bound, err := l.perform(ctx, a, sent)
+	var refused *SignInError
 	switch {
+	case err == nil:
+		l.c.known = offered
+		return l.signedIn(ctx, a, bound)
+	case !a.choice.IsToken() || !errors.As(err, &refused): // guard: SEC-54 replace: !errors.As(err, &refused) => false
+		return jid.JID{}, err
+	}
+	l.dropToken(ctx, a)
+	if l.c.leaving { // which is what it was about
+		return jid.JID{}, nil
+	}
+	return jid.JID{}, fmt.Errorf("%w: %w", errToken, refused)
+}
+
+// attempt decides how to sign in with what a server offers.
+func (l *link) attempt(ctx context.Context, f Features) (*attempt, error) {
+	cfg := &l.c.cfg
+	offer := sasl.Offer{Protocol: sasl.SASL1, Mechanisms: f.Mechanisms, Bindings: f.Bindings}
+	a := &attempt{offer: f.SASL2, invalidate: l.c.leaving}
+	if cfg.NoSASL2 {
+		a.offer = nil
+	}
+	switch two := a.offer; {
 	case two != nil:
 		offer.Protocol, offer.Mechanisms, offer.FAST, offer.Upgrades = sasl.SASL2, two.Mechanisms, two.FAST, two.Upgrades
 	case len(offer.Mechanisms) == 0:
-		return jid.JID{}, ErrNoSignIn
+		return nil, ErrNoSignIn
 	}
 	policy := cfg.Policy
 	policy.Pinned = policy.Pinned || l.c.pinned.Load() // guard: SEC-43 replace: policy.Pinned || l.c.pinned.Load() => policy.Pinned
-	choice, err := sasl.Choose(offer, l.channel, cfg.Credentials, policy)
-	if err != nil {
-		return jid.JID{}, final{err}
-	}
-	m, err := choice.New()
-	if err != nil {
-		return jid.JID{}, final{err}
-	}
-	var bound jid.JID
-	if two != nil {
-		bound, err = l.sasl2(ctx, m, two)
-	} else {
-		err = l.sasl1(ctx, m)
+	choice, err := sasl.Choose(offer, l.channel, l.credentials(), policy)
+	if err == nil && choice.IsToken() {
+		if a.count, err = l.count(ctx); err != nil {
+			l.noToken = true
+			choice, err = sasl.Choose(offer, l.channel, l.credentials(), policy)
+		}
 	}
 	if err != nil {
-		return jid.JID{}, err
+		return nil, final{err}
 	}
-	if choice.Pins() {
+	if l.c.leaving && !choice.IsToken() {
+		return nil, ErrNoSignIn
+	}
+	a.choice = choice
+	if a.m, err = choice.New(); err != nil {
+		return nil, final{err}
+	}
+	if cfg.tokens() && !choice.IsToken() {
+		a.wantsToken = sasl.ChooseToken(offer, l.channel, policy)
+	}
+	if cfg.Upgrade && !l.c.noUpgrade {
+		a.tasks = choice.UpgradeTasks()
+	}
+	return a, nil
+}
+
+// perform carries an attempt out, the beginning of which may have been sent already.
+func (l *link) perform(ctx context.Context, a *attempt, sent bool) (jid.JID, error) {
+	if a.offer == nil {
+		return jid.JID{}, l.sasl1(ctx, a)
+	}
+	if !sent {
+		b, err := l.authenticate(a)
+		if err == nil {
+			err = l.write(b)
+		}
+		if err != nil {
+			return jid.JID{}, err
+		}
+	}
+	return l.sasl2(ctx, a)
+}
+
+// signedIn keeps what there is to be remembered, and binds a resource unless that is done.
+func (l *link) signedIn(ctx context.Context, a *attempt, bound jid.JID) (jid.JID, error) {
+	m := l.memo
+	if a.choice.Pins() {
 		l.c.pinned.Store(true)
+		m.Pinned = true
 	}
-	if bound.IsZero() {
+	if a.offer != nil {
+		m = a.takeToken(m, l.c.cfg.UserAgent.ID, a.success)
+	}
+	_ = l.remember(ctx, m) // logged
+	switch {
+	case l.c.leaving:
+		return jid.JID{}, l.write([]byte(xmlstream.Close))
+	case bound.IsZero():
 		return l.bind()
 	}
 	return bound, nil
 }
 
 // sasl1 is RFC 6120 section 6, with the new stream behind it.
-func (l *link) sasl1(ctx context.Context, m sasl.Mechanism) error {
+func (l *link) sasl1(ctx context.Context, a *attempt) error {
+	m := a.m
 	initial, err := m.Start()
 	if err != nil {
 		return final{err}
@@ -80,7 +165,7 @@ func (l *link) sasl1(ctx context.Context, m sasl.Mechanism) error {
 	if err != nil {
 		return err
 	}
-	el, err := l.exchange(ctx, m, nsSASL)
+	el, err := l.exchange(ctx, a, nsSASL)
 	if err != nil {
 		return err
 	}
@@ -93,77 +178,9 @@ func (l *link) sasl1(ctx context.Context, m sasl.Mechanism) error {
 	return l.openStream()
 }
 
-// sasl2 is XEP-0388, with Bind 2 (XEP-0386) inside where the server has it. The address is zero if nothing was bound.
-func (l *link) sasl2(ctx context.Context, m sasl.Mechanism, offer *SASL2Features) (jid.JID, error) {
-	cfg := &l.c.cfg
-	initial, err := m.Start()
-	if err != nil {
-		return jid.JID{}, final{err}
-	}
-	name := func(local string) xml.Name { return xml.Name{Space: nsSASL2, Local: local} }
-	err = l.send(func(enc *xmltree.Encoder) {
-		enc.Start(name("authenticate"))
-		enc.Attr("mechanism", m.Name())
-		if initial != nil {
-			enc.TextElement(name("initial-response"), encode(initial))
-		}
-		if agent := cfg.UserAgent; agent != (UserAgent{}) {
-			enc.Start(name("user-agent"))
-			if agent.ID != "" {
-				enc.Attr("id", agent.ID)
-			}
-			if agent.Software != "" {
-				enc.TextElement(name("software"), agent.Software)
-			}
-			if agent.Device != "" {
-				enc.TextElement(name("device"), agent.Device)
-			}
-			enc.End()
-		}
-		if offer.Bind2 {
-			enc.Start(xml.Name{Space: nsBind2, Local: "bind"})
-			if tag := cfg.JID.Resource(); tag != "" {
-				enc.TextElement(xml.Name{Space: nsBind2, Local: "tag"}, tag)
-			}
-			enc.End()
-		}
-		enc.End()
-	})
-	if err != nil {
-		return jid.JID{}, err
-	}
-	el, err := l.exchange(ctx, m, nsSASL2)
-	if err != nil {
-		return jid.JID{}, err
-	}
-	data, ok := el.Child(nsSASL2, "additional-data")
-	if err := done(m, data.Text(), ok); err != nil {
-		return jid.JID{}, err
-	}
-	id, _ := el.Child(nsSASL2, "authorization-identifier")
-	account, err := l.own(id.Text())
-	if err != nil {
-		return jid.JID{}, err
-	}
-	if _, ok := el.Child(nsBind2, "bound"); ok && offer.Bind2 {
-		if !account.IsFull() {
-			return jid.JID{}, fmt.Errorf("%w: a bound address without a resource", ErrProtocol)
-		}
-		return account, nil // the features come when they come
-	}
-	el, err = l.element() // they follow without a new stream
-	if err != nil {
-		return jid.JID{}, err
-	}
-	if !isFeatures(el) {
-		return jid.JID{}, fmt.Errorf("%w: %s in place of the features", ErrProtocol, el.Name().Local)
-	}
-	l.features = ParseFeatures(el)
-	return jid.JID{}, nil
-}
-
 // exchange answers challenges until the server reports success, which it returns.
-func (l *link) exchange(ctx context.Context, m sasl.Mechanism, space string) (xmltree.Element, error) {
+func (l *link) exchange(ctx context.Context, a *attempt, space string) (xmltree.Element, error) {
+	m := a.m
 	for {
 		el, err := l.element()
 		switch {
@@ -173,9 +190,8 @@ func (l *link) exchange(ctx context.Context, m sasl.Mechanism, space string) (xm
 			return el, nil
 		case el.Is(space, "failure"):
 			return el, refusal(el, m)
-		case el.Is(nsSASL2, "continue"):
-			l.abort(space)
-			return el, final{ErrTasks}
+		case el.Is(nsSASL2, "continue") && a.offer != nil:
+			return l.upgrade(ctx, a, el)
 		case !el.Is(space, "challenge"):
 			return el, fmt.Errorf("%w: %s within the sign-in", ErrProtocol, el.Name().Local)
 		}

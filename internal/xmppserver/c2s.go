@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/stanza"
 	"github.com/postern-im/postern/xmltree"
 )
@@ -108,6 +109,10 @@ func (s *Server) clientHeader(l *link) (lang string, err error) {
 		return "", err
 	}
 	lang, _ = el.LookupAttr(xmltree.Lang)
+	l.claimed = nil
+	if from, err := jid.Parse(el.Attr("from")); err == nil && from.DomainJID() == s.domain {
+		l.claimed = s.user(from.Local())
+	}
 	to, badTo := parseDomain(el.Attr("to"))
 	switch {
 	case ns != NSClient:
@@ -133,12 +138,15 @@ func (s *Server) features(l *link, user *account) []byte {
 		add(element{space: nsTLS, local: "starttls", children: []element{{local: "required"}}})
 	case user == nil:
 		e := element{space: nsSASL, local: "mechanisms"}
-		for _, m := range mechanisms() {
+		for _, m := range s.mechanisms(l.claimed) {
 			e.children = append(e.children, element{local: "mechanism", text: m})
 		}
 		add(e)
+		if s.cfg.Binding {
+			add(s.offerBindings(l))
+		}
 		if s.cfg.SASL2 {
-			add(offerSASL2())
+			add(s.offerSASL2(l))
 		}
 	default:
 		add(element{space: nsBind, local: "bind"})

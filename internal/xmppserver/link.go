@@ -30,6 +30,8 @@ type link struct {
 	sink   io.WriteCloser // copy of what is read, or nil
 	head   []byte         // what was read of the stream, until its header is done; then nil
 
+	claimed *account // whom the stream header says it is from, without proof; nil: nobody
+
 	done    chan struct{} // closed by abort
 	stopped chan struct{} // closed when the writer has ended, nil before start
 	reads   gate

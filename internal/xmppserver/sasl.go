@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/xdg-go/scram"
 
@@ -15,8 +17,19 @@ import (
 	"github.com/postern-im/postern/xmltree"
 )
 
-// mechanisms are those of RFC 6120 section 6, all of them inside TLS only.
-func mechanisms() []string { return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"} }
+// mechanisms are those that are offered to who says to be this account, nil where nobody says so; all of them inside TLS only.
+func (s *Server) mechanisms(claimed *account) []string {
+	all := []string{"SCRAM-SHA-256", "SCRAM-SHA-1"}
+	if s.upgraded(claimed) {
+		all = append([]string{upgradedTo}, all...)
+	}
+	if s.cfg.Binding {
+		for _, m := range slices.Clone(all) {
+			all = append(all, m+plusSuffix)
+		}
+	}
+	return append(all, "PLAIN")
+}
 
 // scramIterations is the least that RFC 5802 section 5.1 allows; the server lives in a test.
 const scramIterations = 4096
@@ -59,18 +72,22 @@ func (s *Server) exchange(l *link, auth xmltree.Element) (*account, error) {
 // prove carries out the exchange of a mechanism, in elements of this namespace. With ask, the client sent no initial response. last is
 // what success carries.
 func (s *Server) prove(l *link, space, mechanism string, initial []byte, ask bool) (user *account, last string, err error) {
-	switch mechanism {
-	case "PLAIN":
+	switch scramName := strings.TrimSuffix(mechanism, plusSuffix); {
+	case mechanism == "PLAIN":
 		if ask {
 			if initial, err = l.challenge(space, nil); err != nil {
 				return nil, "", err
 			}
 		}
 		user, err = s.plain(initial)
-	case "SCRAM-SHA-1":
+	case scramName != mechanism && !s.cfg.Binding:
+		err = saslError("invalid-mechanism")
+	case scramName == "SCRAM-SHA-1":
 		user, last, err = s.scram(l, space, mechanism, scram.SHA1, ask, initial)
-	case "SCRAM-SHA-256":
+	case scramName == "SCRAM-SHA-256":
 		user, last, err = s.scram(l, space, mechanism, scram.SHA256, ask, initial)
+	case scramName == upgradedTo && s.upgraded(l.claimed):
+		user, last, err = s.scram(l, space, mechanism, scram.SHA512, ask, initial)
 	default:
 		err = saslError("invalid-mechanism")
 	}
@@ -92,19 +109,28 @@ func decodeSASL(text string) ([]byte, error) {
 // challenge sends a challenge and returns the response.
 func (l *link) challenge(space string, data []byte) ([]byte, error) {
 	l.send([]byte("<challenge xmlns='" + space + "'>" + base64.StdEncoding.EncodeToString(data) + "</challenge>"))
-	if err := l.flush(); err != nil {
+	el, err := l.reply(space, "response")
+	if err != nil {
 		return nil, err
+	}
+	return decodeSASL(el.Text())
+}
+
+// reply returns the client's next element of an exchange, which must have this name.
+func (l *link) reply(space, name string) (xmltree.Element, error) {
+	if err := l.flush(); err != nil {
+		return xmltree.Element{}, err
 	}
 	el, err := l.elementOrEnd()
 	switch {
 	case err != nil:
-		return nil, err
+		return el, err
 	case el.Is(space, "abort"):
-		return nil, saslError("aborted")
-	case !el.Is(space, "response"):
-		return nil, streamFailure(stanza.StreamNotAuthorized, "")
+		return el, saslError("aborted")
+	case !el.Is(space, name):
+		return el, streamFailure(stanza.StreamNotAuthorized, "")
 	}
-	return decodeSASL(el.Text())
+	return el, nil
 }
 
 // plain is RFC 4616.
@@ -148,13 +174,13 @@ func (s *Server) mayActAs(user *account, authzid string) error {
 	return nil
 }
 
-// scram is RFC 5802 and RFC 7677, without channel binding. last is what success carries.
+// scram is RFC 5802 and RFC 7677. last is what success carries.
 func (s *Server) scram(l *link, space, name string, hash scram.HashGeneratorFcn, ask bool, first []byte) (user *account, last string, err error) {
 	server, err := hash.NewServer(func(name2 string) (scram.StoredCredentials, error) {
 		if user = s.user(name2); user == nil {
 			return scram.StoredCredentials{}, fmt.Errorf("xmppserver: no user %q", name2)
 		}
-		return s.scramKeys(user, name, hash)
+		return s.scramKeys(user, strings.TrimSuffix(name, plusSuffix), hash)
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("xmppserver: %w", err)
@@ -165,6 +191,12 @@ func (s *Server) scram(l *link, space, name string, hash scram.HashGeneratorFcn,
 		}
 	}
 	conv := server.NewConversation()
+	if s.cfg.Binding {
+		b := scramBinding(s.channel(l), first)
+		if conv = server.NewConversationWithChannelBinding(b); strings.HasSuffix(name, plusSuffix) {
+			conv = server.NewConversationWithChannelBindingRequired(b)
+		}
+	}
 	challenge, err := conv.Step(string(first))
 	if err != nil {
 		if user == nil && challenge == scram.ErrUnknownUser {

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/sasl"
 	"github.com/postern-im/postern/stanza"
 	"github.com/postern-im/postern/xmltree"
 )
@@ -16,19 +17,26 @@ const (
 )
 
 // offerSASL2 is the stream feature of XEP-0388, with Bind 2 inside.
-func offerSASL2() element {
+func (s *Server) offerSASL2(l *link) element {
 	e := element{space: nsSASL2, local: "authentication"}
-	for _, m := range mechanisms() {
+	for _, m := range s.mechanisms(l.claimed) {
 		e.children = append(e.children, element{local: "mechanism", text: m})
 	}
-	return element{space: nsSASL2, local: "authentication", children: append(e.children,
-		element{local: "inline", children: []element{{space: nsBind2, local: "bind"}}})}
+	inline := []element{{space: nsBind2, local: "bind"}}
+	if s.cfg.FAST {
+		inline = append(inline, s.offerFAST(l))
+	}
+	e.children = append(e.children, element{local: "inline", children: inline})
+	if s.cfg.Upgrade && !s.upgraded(l.claimed) {
+		e.children = append(e.children, element{space: nsUpgrade, local: "upgrade", text: upgradeTask})
+	}
+	return e
 }
 
 // authenticate2 carries out one attempt with SASL2. It returns nothing without an error where that failed and another may follow,
 // and the session as well where the client bound a resource with it.
 func (s *Server) authenticate2(l *link, lang string, auth xmltree.Element) (*account, *session, error) {
-	user, last, err := s.exchange2(l, auth)
+	user, last, more, err := s.exchange2(l, auth)
 	var failure saslError
 	if errors.As(err, &failure) {
 		l.send([]byte("<failure xmlns='" + nsSASL2 + "'><" + string(failure) + " xmlns='" + nsSASL + "'/></failure>"))
@@ -42,7 +50,7 @@ func (s *Server) authenticate2(l *link, lang string, auth xmltree.Element) (*acc
 		if last != "" {
 			e.children = append(e.children, element{local: "additional-data", text: base64.StdEncoding.EncodeToString([]byte(last))})
 		}
-		e.children = append(append(e.children, inline...), element{local: "authorization-identifier", text: id.String()})
+		e.children = append(append(append(e.children, inline...), more...), element{local: "authorization-identifier", text: id.String()})
 		enc := xmltree.NewEncoder(nil, stanza.NS)
 		enc.Element(e.tree())
 		return append(enc.Bytes(), s.features(l, user)...)
@@ -63,14 +71,26 @@ func (s *Server) authenticate2(l *link, lang string, auth xmltree.Element) (*acc
 	return user, ss, nil
 }
 
-func (s *Server) exchange2(l *link, auth xmltree.Element) (user *account, last string, err error) {
+// exchange2 returns who has signed in, what the mechanism still has to say, and what else goes into the success.
+func (s *Server) exchange2(l *link, auth xmltree.Element) (user *account, last string, more []element, err error) {
 	if !l.encrypted() {
-		return nil, "", saslError("encryption-required")
+		return nil, "", nil, saslError("encryption-required")
 	}
 	initial, there := auth.Child(nsSASL2, "initial-response")
 	data, err := base64.StdEncoding.DecodeString(initial.Text())
 	if err != nil {
-		return nil, "", saslError("incorrect-encoding")
+		return nil, "", nil, saslError("incorrect-encoding")
 	}
-	return s.prove(l, nsSASL2, auth.Attr("mechanism"), data, !there)
+	mechanism := auth.Attr("mechanism")
+	if _, ok := sasl.TokenBinding(mechanism); ok && s.cfg.FAST {
+		user, last, more, err = s.byToken(l, mechanism, auth, data)
+		return user, last, more, err
+	}
+	if user, last, err = s.prove(l, nsSASL2, mechanism, data, !there); err != nil {
+		return nil, "", nil, err
+	}
+	if last, err = s.upgrade(l, user, auth, last); err != nil {
+		return nil, "", nil, err
+	}
+	return user, last, s.requestedToken(user, auth), nil
 }

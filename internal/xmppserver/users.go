@@ -16,6 +16,7 @@ import (
 type users struct {
 	mu       sync.Mutex
 	accounts map[string]*account // by localpart
+	wrongs   Wrongs
 }
 
 func (u *users) init() { u.accounts = make(map[string]*account) }
@@ -26,6 +27,7 @@ type account struct {
 	jid      jid.JID // bare
 	password string
 	scram    scramKeys
+	tokens   map[string]*tokens // by the id of the user agent (XEP-0484)
 
 	sessions map[string]*session // bound, by resource
 	roster   map[jid.JID]*item   // by bare address
@@ -59,7 +61,7 @@ func (s *Server) AddUser(name, password string) error {
 		}
 		u.accounts[j.Local()] = a
 	}
-	a.password, a.scram = password, scramKeys{}
+	a.password, a.scram, a.tokens = password, scramKeys{}, map[string]*tokens{}
 	return nil
 }
 
