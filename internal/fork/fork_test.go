@@ -18,6 +18,7 @@ var tree = map[string]string{
 	".gitignore":                  "/bin/\n",
 	"gateway/gateway.go":          "// Package gateway is the contract.\npackage gateway\n\n// Name is a word.\nconst Name = \"gateway\"\n",
 	"cmd/gateway/main.go":         "// Program gateway is the program.\npackage main\n\nimport (\n\t_ \"" + upstream + "/examples/echo\"  // the default\n\t_ \"" + upstream + "/gateway\" // the contract\n)\n\nfunc main() { println(\"gateway\", \"gateway: no\", \"the gateway\") }\n",
+	"cmd/xmpp/main.go":            "// Program xmpp is a tool.\npackage main\n\nfunc main() { println(\"xmpp\", \"gateway\") }\n",
 	"examples/echo/echo.go":       "package echo\n",
 	"examples/disco/disco.go":     "package disco\n",
 	"docker/gateway/Dockerfile":   "RUN go build -o /out/gateway ./cmd/gateway\nCOPY --from=build /out/gateway /gateway\nENTRYPOINT [\"/gateway\"]\n",
@@ -88,6 +89,7 @@ func checkFork(t *testing.T, dir string) {
 		"internal/other/other.go":  "package other\n\n// See " + upstream + "-tools, which is another module.\nvar names = \"cmd/irc-gw\"\n",
 		"docs/operate.md":          "Run `irc-gw check --fix`; package `gateway` stays.\n\n```sh\nirc-gw run\n./irc-gw check\nExecStart=/usr/bin/irc-gw run\n```\n\nSee [disco](https://" + upstream + "/tree/main/examples/disco/disco.go).\n\n(Left out here: see `examples/disco` of Postern, https://" + upstream + ".)\n\n<!-- snippet: examples/echo/echo.go -->\n```go\npackage echo\n```\n",
 		"examples/echo/echo.go":    "package echo\n",
+		"cmd/xmpp/main.go":         tree["cmd/xmpp/main.go"],
 	} {
 		if got := read(t, dir, name); got != want {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, got, want)
@@ -179,6 +181,7 @@ func TestRefused(t *testing.T) {
 		{"name ends in hyphen", func(_ *testing.T, o *options) { o.name = "irc-" }, errName, "lower-case"},
 		{"name too long", func(_ *testing.T, o *options) { o.name = strings.Repeat("a", 64) }, errName, "63"},
 		{"name taken", func(_ *testing.T, o *options) { o.name = "prosody" }, errName, "taken"},
+		{"name of the tool", func(_ *testing.T, o *options) { o.name = "xmpp" }, errName, "taken"},
 		{"no such example", func(_ *testing.T, o *options) { o.example = "irc" }, errExample, "disco, echo"},
 		{"dirty tree", func(t *testing.T, o *options) { t.Helper(); write(t, o.root, "new.txt", "") }, errDirty, "new.txt"},
 		{"no git", func(t *testing.T, o *options) {

@@ -110,13 +110,16 @@ func checkName(name string) error {
 		return fmt.Errorf("%w %q: longer than the 63 bytes of a host name's label", errName, name)
 	case !namePattern.MatchString(name):
 		return fmt.Errorf("%w %q: lower-case letters, digits and single hyphens, beginning with a letter", errName, name)
-	case slices.Contains([]string{"internal", "testdata", "vendor", "prosody", "ejabberd", "postgres"}, name):
+	case slices.Contains([]string{"internal", "testdata", "vendor", "prosody", "ejabberd", "postgres", tool}, name):
 		return fmt.Errorf("%w %q: taken", errName, name)
 	}
 	return nil
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^module (\S+)$`)
+
+// tool is a program that forks keep as it is, beside the one that they rename.
+const tool = "xmpp"
 
 // readTree finds the module's path and the name of its one program.
 func (f *fork) readTree() error {
@@ -133,6 +136,7 @@ func (f *fork) readTree() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errTree, err)
 	}
+	programs = slices.DeleteFunc(programs, func(p string) bool { return p == tool })
 	if len(programs) != 1 {
 		return fmt.Errorf("%w: cmd holds %d programs %q, want one to rename", errTree, len(programs), programs)
 	}
