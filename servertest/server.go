@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,6 +36,7 @@ type Server struct {
 	C2S, C2STLS, HTTP string
 
 	run      *machine
+	ca       []byte // in PEM
 	roots    *x509.CertPool
 	mu       sync.Mutex
 	accounts map[string]string
@@ -89,7 +91,7 @@ func newServer(ctx context.Context, kind Kind, cfg config) (*Server, error) {
 		m.remove()
 		return nil, fmt.Errorf("servertest: %s: authority: %w", kind, err)
 	}
-	s.roots = x509.NewCertPool()
+	s.ca, s.roots = ca, x509.NewCertPool()
 	if !s.roots.AppendCertsFromPEM(ca) {
 		m.remove()
 		return nil, fmt.Errorf("servertest: %s: authority: no certificate in %q", kind, ca)
@@ -198,6 +200,9 @@ func (s *Server) Register(t testing.TB, user, password string) {
 
 // CA returns the authority that signed the server's certificate, for [Server.Host], its subdomains, localhost and 127.0.0.1.
 func (s *Server) CA() *x509.CertPool { return s.roots.Clone() }
+
+// CAPEM returns its certificate, in PEM, as programs read it from a file.
+func (s *Server) CAPEM() []byte { return bytes.Clone(s.ca) }
 
 // TLSConfig returns a client's configuration that trusts the server's authority and expects [Server.Host].
 func (s *Server) TLSConfig() *tls.Config {

@@ -30,7 +30,7 @@ func (e *examination) name(ctx context.Context) bool {
 	addrs, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
 		e.add(Finding{
-			Step: StepName, Verdict: Fail, Summary: fmt.Sprintf("%s cannot be resolved: %s", host, dnsReason(err)),
+			Step: StepName, Verdict: Fail, Summary: fmt.Sprintf("%s cannot be resolved: %s", host, DNSReason(err)),
 			Remedy: "component.address must name the machine on which the server listens for components. For a server on this machine\n" +
 				"that is 127.0.0.1; in a compose file it is the name of the server's service.",
 		})
@@ -40,9 +40,12 @@ func (e *examination) name(ctx context.Context) bool {
 	return true
 }
 
-func dnsReason(err error) string {
+// DNSReason says in a few words why DNS gave no answer. No error at all is an answer without records.
+func DNSReason(err error) string {
 	var de *net.DNSError
 	switch {
+	case err == nil:
+		return "there is no such record"
 	case !errors.As(err, &de):
 		return err.Error()
 	case de.IsNotFound:

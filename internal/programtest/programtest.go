@@ -68,6 +68,22 @@ func Start(t testing.TB, env []string, args ...string) *Program {
 	return p
 }
 
+// Run runs the program with this environment and no other, and this on its standard input, to its end. It returns the exit code and
+// what the program wrote to its outputs.
+func Run(t testing.TB, env []string, stdin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var out, errs strings.Builder
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append([]string{marker + "=1"}, env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
 // follow reads what the program says.
 func (p *Program) follow(out io.Reader) {
 	defer close(p.read)
