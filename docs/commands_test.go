@@ -4,17 +4,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestCommands reads every shell block: make tasks, scripts, packages and the gateway's commands and options that it
-// names must exist. A block marked <!-- run --> is run, from the project's folder.
+// TestCommands reads every shell block: make tasks, scripts, packages and the commands and options of our programs
+// that it names must exist. A block marked <!-- run --> is run, from the project's folder.
 func TestCommands(t *testing.T) {
 	tasks := makeTasks(t)
-	gateway := program{dir: t.TempDir()}
+	gateway, xmpp := program{pkg: gatewayPackage, dir: t.TempDir()}, program{pkg: "./cmd/xmpp", dir: t.TempDir()}
 	for _, p := range pages(t) {
 		for _, b := range p.Blocks {
 			if b.Lang != "sh" {
@@ -43,11 +44,15 @@ func TestCommands(t *testing.T) {
 					case c[0] == "go" && len(c) > 2 && c[1] == "run" && strings.HasPrefix(c[2], "./"):
 						if !exists(c[2]) {
 							t.Errorf("there is no %s", c[2])
-						} else if c[2] == gatewayPackage {
+						} else if c[2] == gateway.pkg {
 							gateway.knows(t, c[3:])
+						} else if c[2] == xmpp.pkg {
+							xmpp.knows(t, c[3:])
 						}
 					case c[0] == "gateway" || c[0] == "./gateway":
 						gateway.knows(t, c[1:])
+					case c[0] == "xmpp":
+						xmpp.knows(t, c[1:])
 					}
 				}
 			})
@@ -92,19 +97,19 @@ func makeTasks(t *testing.T) map[string]bool {
 	return tasks
 }
 
-// A program is the gateway, built when it is first needed.
-type program struct{ dir, file string }
+// A program is one of ours, built when it is first needed.
+type program struct{ pkg, dir, file string }
 
-// knows asks the gateway for help on the command and looks for the options that are named.
+// knows asks the program for help on the command and looks for the options that are named.
 func (g *program) knows(t *testing.T, words []string) {
 	t.Helper()
-	if !exists(gatewayPackage) {
-		t.Errorf("there is no %s to know %q", gatewayPackage, words)
+	if !exists(g.pkg) {
+		t.Errorf("there is no %s to know %q", g.pkg, words)
 		return
 	}
 	if g.file == "" {
-		g.file = filepath.Join(g.dir, "gateway")
-		if out, err := goCommand(t.Context(), "build", "-o", g.file, gatewayPackage); err != nil {
+		g.file = filepath.Join(g.dir, path.Base(g.pkg))
+		if out, err := goCommand(t.Context(), "build", "-o", g.file, g.pkg); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
@@ -120,11 +125,11 @@ func (g *program) knows(t *testing.T, words []string) {
 	}
 	out, err := exec.CommandContext(t.Context(), g.file, append(command, "--help")...).CombinedOutput()
 	if err != nil {
-		t.Errorf("gateway %s --help: %v\n%s", strings.Join(command, " "), err, out)
+		t.Errorf("%s %s --help: %v\n%s", g.pkg, strings.Join(command, " "), err, out)
 	}
 	for _, o := range options {
 		if o != "--help" && !regexp.MustCompile(`(^|[\s,\[])`+regexp.QuoteMeta(o)+`\b`).Match(out) {
-			t.Errorf("gateway %s has no option %s:\n%s", strings.Join(command, " "), o, out)
+			t.Errorf("%s %s has no option %s:\n%s", g.pkg, strings.Join(command, " "), o, out)
 		}
 	}
 }

@@ -211,15 +211,19 @@ func (o overlay) test(t *testing.T) {
 		t.Fatal(err)
 	}
 	replace := make(map[string]string)
-	var packages []string
+	var packages, programs []string
 	for name, file := range o.files {
 		if dir := path.Dir(name); strings.HasSuffix(name, "_test.go") && !exists(dir) {
 			t.Errorf("%s: tests run in their folder, and there is no %s", name, dir)
 			return
 		}
 		replace[filepath.Join(abs, filepath.FromSlash(name))] = file
-		if strings.HasSuffix(name, ".go") {
-			packages = append(packages, "./"+path.Dir(name))
+		switch dir := path.Dir(name); {
+		case !strings.HasSuffix(name, ".go"):
+		case exists(dir):
+			packages = append(packages, "./"+dir)
+		default: // go vet has to be in the folder
+			programs = append(programs, "./"+dir)
 		}
 		if data, err := os.ReadFile(file); err != nil {
 			t.Fatal(err)
@@ -235,10 +239,18 @@ func (o overlay) test(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(packages)
-	args := append([]string{"test", "-overlay", file}, slices.Compact(packages)...)
-	if out, err := goCommand(t.Context(), args...); err != nil {
-		missingOrBroken(t, out)
+	for vet, list := range map[string][]string{"": packages, "-vet=off": programs} {
+		if len(list) == 0 {
+			continue
+		}
+		slices.Sort(list)
+		args := append([]string{"test", "-overlay", file}, slices.Compact(list)...)
+		if vet != "" {
+			args = slices.Insert(args, 1, vet)
+		}
+		if out, err := goCommand(t.Context(), args...); err != nil {
+			missingOrBroken(t, out)
+		}
 	}
 }
 
