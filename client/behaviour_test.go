@@ -24,6 +24,7 @@ import (
 type env struct {
 	host, addr, direct string
 	tls                *tls.Config
+	confirms           bool // its offer (XEP-0474)
 }
 
 // account returns the configuration for an account.
@@ -53,6 +54,8 @@ func runBehaviours(t *testing.T, e env) {
 		{"A7 signing out", testSignOut},
 		{"SEC-43 the pin outlasts the client", testPin},
 		{"A15 one round trip", testOneRoundTrip},
+		{"somebody in the middle", testMiddle},
+		{"A1 A2 A8 A9 the matrix of sign-ins", testMatrix},
 	} {
 		t.Run(b.name, func(t *testing.T) { b.run(t, e) })
 	}

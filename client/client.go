@@ -28,6 +28,7 @@ type Client struct {
 	stats   xmlstream.Counters
 	session atomic.Pointer[session] // nil while there is none
 	pinned  atomic.Bool             // the account has signed in with SCRAM
+	signIn  atomic.Pointer[SignIn]  // how that was last done
 	state   xmlstream.Watched[State]
 
 	// Serve's alone, or that of whoever keeps it from running.

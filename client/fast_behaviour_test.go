@@ -159,8 +159,8 @@ func testOneRoundTrip(t *testing.T, e env) {
 	}
 	turns.cut()
 	_, n = c.await(n, client.PhaseOnline)
-	if got := turns.online(1); got != 1 {
-		t.Errorf("with a token: %d turns", got)
+	if got := turns.online(1); got != 1 || !c.SignIn().Early {
+		t.Errorf("with a token: %d turns, %+v", got, c.SignIn())
 	}
 	if err := c.Barrier(t.Context()); err != nil {
 		t.Error(err)

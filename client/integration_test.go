@@ -18,7 +18,7 @@ var servers servertest.Pool
 func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Wrap(m)) }
 
 func realEnv(s *servertest.Server) env {
-	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, tls: s.TLSConfig()}
+	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, tls: s.TLSConfig(), confirms: true}
 }
 
 func TestRealServers(t *testing.T) {

@@ -41,7 +41,7 @@ var errToken = errors.New("client: the server refuses the token")
 // signIn proves who we are and returns the address that the server bound for us.
 func (l *link) signIn(ctx context.Context) (jid.JID, error) {
 	l.stage = StageSignIn
-	offered := l.features.SASL2
+	offered := l.features
 	a := l.early
 	sent := a != nil
 	if !sent {
@@ -54,7 +54,8 @@ func (l *link) signIn(ctx context.Context) (jid.JID, error) {
 	var refused *SignInError
 	switch {
 	case err == nil:
-		l.c.known = offered
+		l.c.known = offered.SASL2
+		l.report(a, sent, offered)
 		return l.signedIn(ctx, a, bound)
 	case !a.choice.IsToken() || !errors.As(err, &refused): // guard: SEC-54 replace: !errors.As(err, &refused) => false
 		return jid.JID{}, err
