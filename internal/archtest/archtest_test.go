@@ -136,6 +136,7 @@ func TestArrows(t *testing.T) {
 		{file: "xep/rsm/rsm.go", allowed: "stanza", refused: "router disco"},
 		{file: "xep/delay/delay.go", allowed: "stanza jid", refused: "router disco"},
 		{file: "disco/info.go", allowed: "stanza router storage xep/form xep/rsm xep/delay", refused: "xep/muc component delegation privilege gateway storage/postgres internal/xmlstream"},
+		{file: "roster/roster.go", allowed: "jid xmltree stanza router internal/replica", refused: "client component disco storage internal/xmlstream app"},
 		{file: "delegation/serve.go", allowed: "disco router storage xep/form", refused: "privilege component gateway storage/postgres"},
 		{file: "privilege/roster.go", allowed: "disco router storage xep/delay", refused: "delegation component app"},
 		{file: "presence/manager.go", allowed: "disco router storage stanza", refused: "privilege component client gateway app xep/muc storage/postgres"},
