@@ -42,6 +42,8 @@ func (a *account) answer(p *packet) (stanza.Payload, error) {
 		return a.privateXML(q, get)
 	case q.Is(nsCarbons, "enable") && !get, q.Is(nsCarbons, "disable") && !get:
 		return nil, a.carbons(p, q.Name().Local == "enable")
+	case q.Is(nsBlocking, "blocklist") && get, q.Is(nsBlocking, "block") && !get, q.Is(nsBlocking, "unblock") && !get:
+		return a.blocking(p, q)
 	case q.Is(nsSession, "session"), q.Is(nsPing, "ping") && get:
 		return nil, nil
 	}

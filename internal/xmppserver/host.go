@@ -72,7 +72,7 @@ func (s *Server) info() nestedInfo {
 	e := element{space: nsDiscoInfo, local: "query", children: []element{
 		{local: "identity", attrs: []string{"category", "server", "type", "im", "name", s.policy.Name}},
 	}}
-	for _, ns := range []string{nsDiscoInfo, nsDiscoItems, nsRoster, nsPrivate, nsVersion, "msgoffline", nsPing, nsVCard, nsCarbons} {
+	for _, ns := range []string{nsDiscoInfo, nsDiscoItems, nsRoster, nsPrivate, nsVersion, "msgoffline", nsPing, nsVCard, nsCarbons, nsBlocking} {
 		e.children = append(e.children, element{local: "feature", attrs: []string{"var", ns}})
 	}
 	if len(s.delegations.all) > 0 {

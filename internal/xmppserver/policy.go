@@ -74,6 +74,8 @@ type Policy struct {
 	// FoldAddresses: localparts are folded as stringprep does (RFC 6122), so that more of them are the same than
 	// RFC 7622 says.
 	FoldAddresses bool
+	// SaysBlocked: a refusal because of the user's own block list says so (XEP-0191 section 3.3).
+	SaysBlocked bool
 	// Delegation is the namespace of XEP-0355 that the server speaks.
 	Delegation string
 	// DelegatesSlowly: a namespace is delegated only when the component has answered what to nest, which is asked for at each
@@ -111,6 +113,7 @@ func Prosody() Policy {
 		MaxClientStanza: 256 << 10,
 		ListAway:        true,
 		StanzaLang:      true,
+		SaysBlocked:     true,
 		FoldAddresses:   true,
 		Delegation:      nsDelegation,
 		Privilege: PrivilegePolicy{

@@ -19,6 +19,7 @@ type session struct {
 	priority   int8
 	interested bool                 // has asked for the roster, and so gets pushes
 	directed   map[jid.JID]struct{} // who got presence directly
+	blocklist  bool                 // has asked who is blocked, and so gets pushes
 	carbons    bool                 // gets copies of the account's other conversations
 	inactive   bool                 // nobody uses it
 	held       []*packet            // presence for when it is used again
@@ -70,6 +71,7 @@ func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 	case p.to.IsZero(): // RFC 6120 section 10.3: as if to the own bare address
 		p.to = ss.user.jid
 		s.route(p)
+	case s.toBlocked(ss, p):
 	default:
 		s.sentCarbons(ss, p)
 		s.route(p)

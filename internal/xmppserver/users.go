@@ -31,7 +31,8 @@ type account struct {
 
 	sessions map[string]*session // bound, by resource
 	roster   map[jid.JID]*item   // by bare address
-	version  int                 // of the roster
+	blocked  map[jid.JID]struct{}
+	version  int // of the roster
 	offline  []*packet
 	waiting  int       // bytes of offline
 	after    []*packet // what follows the answer to the IQ at hand
@@ -57,7 +58,7 @@ func (s *Server) AddUser(name, password string) error {
 	if a == nil {
 		a = &account{
 			srv: s, jid: j, sessions: make(map[string]*session), roster: make(map[jid.JID]*item),
-			private: make(map[string]xmltree.Element),
+			private: make(map[string]xmltree.Element), blocked: make(map[jid.JID]struct{}),
 		}
 		u.accounts[j.Local()] = a
 	}
@@ -121,13 +122,14 @@ func (s *Server) toAccount(p *packet) bool {
 		u.mu.Unlock()
 		return false
 	}
-	var out []*packet
-	switch p.kind {
-	case stanza.KindMessage:
+	out, refused := a.refusesBlocked(p)
+	switch {
+	case refused:
+	case p.kind == stanza.KindMessage:
 		out = a.message(p)
-	case stanza.KindPresence:
+	case p.kind == stanza.KindPresence:
 		out = a.inboundPresence(p)
-	case stanza.KindIQ:
+	case p.kind == stanza.KindIQ:
 		out = a.iq(p)
 	}
 	u.mu.Unlock()
