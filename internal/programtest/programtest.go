@@ -127,6 +127,9 @@ func (p *Program) Await(text string) {
 	}
 }
 
+// PID returns the id of the program's process.
+func (p *Program) PID() int { return p.cmd.Process.Pid }
+
 // Stop has the program end in order, and waits for it. A program that has ended already is left alone.
 func (p *Program) Stop() {
 	p.t.Helper()

@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/postern-im/postern/internal/proxytest"
 	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/servertest"
 	"github.com/postern-im/postern/storage"
@@ -274,6 +276,43 @@ func TestFLT09_Connections(t *testing.T) {
 	})
 }
 
+// TestFLT06_ReadOnly has a server take no writes any more, as one that has become a standby, and then take them again.
+func TestFLT06_ReadOnly(t *testing.T) {
+	dsn := shared.dsn(t)
+	s := open(t, postgres.Config{DSN: dsn})
+	if err := pair(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	admin := connect(t, named(t, dsn, "postgres"))
+	base, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := base.Database
+	become := func(readOnly string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), "ALTER DATABASE "+name+" SET default_transaction_read_only = "+readOnly); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	become("on")
+	if _, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn}); !errors.Is(err, storage.ErrUnavailable) || !strings.Contains(err.Error(), "read only") {
+		t.Errorf("Open: %v", err)
+	}
+	if err := pair(t.Context(), s, 2); !errors.Is(err, storage.ErrUnavailable) || storage.Uncertain(err) {
+		t.Errorf("a write: %v", err)
+	}
+	become("off")
+	eventually(t, "recovery", func(ctx context.Context) error { return pair(ctx, s, 2) })
+	whole(t, s, 2)
+}
+
+// isCommit reports whether a piece ends with the statement COMMIT.
+func isCommit(piece []byte) bool { return bytes.HasSuffix(piece, []byte("commit\x00")) }
+
 // TestFLT10_CutAtTheCommit cuts the connection when COMMIT has passed, and repeats what nobody knows the end of: each message is there
 // once.
 func TestFLT10_CutAtTheCommit(t *testing.T) {
@@ -282,10 +321,9 @@ func TestFLT10_CutAtTheCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProxy(t, fmt.Sprintf("127.0.0.1:%d", base.Port))
 	var armed atomic.Bool
-	p.cut = func(piece []byte) bool { return isCommit(piece) && armed.CompareAndSwap(true, false) }
-	s := open(t, postgres.Config{DSN: at(t, dsn, p.addr)})
+	p := proxytest.Proxy{Cut: func(piece []byte) bool { return isCommit(piece) && armed.CompareAndSwap(true, false) }}
+	s := open(t, postgres.Config{DSN: at(t, dsn, p.Start(t, fmt.Sprintf("127.0.0.1:%d", base.Port)))})
 	n, happened := amount(t, 40), 0
 	for i := range n {
 		m := storage.OutboxMessage{Conversation: "c", ID: strconv.Itoa(i), Stanza: []byte("<message/>")}
