@@ -56,6 +56,7 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 		})
 	}
 	c.session.Store(s)
+	c.heed(s.features.Load().MaxBytes)
 	opened := make(chan struct{})
 	run(func() error { return xmlstream.Explain(live, c.w.Run(live, s.conn, func() { close(opened) })) })
 	<-opened
@@ -140,6 +141,7 @@ func (s *session) other(el xmltree.Element) (known bool, err error) {
 	}
 	f := ParseFeatures(el)
 	s.features.Store(&f)
+	s.c.heed(f.MaxBytes)
 	return true, nil
 }
 

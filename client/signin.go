@@ -137,6 +137,9 @@ func (l *link) signedIn(ctx context.Context, a *attempt, bound jid.JID) (jid.JID
 		m = a.takeToken(m, l.c.cfg.UserAgent.ID, a.success)
 	}
 	_ = l.remember(ctx, m) // logged
+	if !bound.IsZero() {   // what it takes from who is signed in it says with its next features
+		l.features.MaxBytes, l.features.Idle = 0, 0
+	}
 	switch {
 	case l.c.leaving:
 		return jid.JID{}, l.write([]byte(xmlstream.Close))
