@@ -29,7 +29,10 @@ func postgres() dialect {
 		holder:  postgresHolder,
 		explain: explainPostgres,
 
-		haveTables: "SELECT to_regclass('schema_migrations') IS NOT NULL AND to_regclass('schema_history') IS NOT NULL",
+		// Not by to_regclass: a session that has once looked for a table in vain may go on seeing none, until it locks some relation.
+		haveTables: `
+			SELECT count(*) = 2 FROM pg_catalog.pg_class
+			WHERE relname IN ('schema_migrations', 'schema_history') AND pg_catalog.pg_table_is_visible(oid)`,
 		createTables: `
 			CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);
 			CREATE TABLE schema_history (

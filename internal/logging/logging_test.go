@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// finish closes the logger and waits until all is written, which may take longer than Close is ready to wait where the machine is busy.
+func finish(t *testing.T, l *Logger) {
+	t.Helper()
+	if err := l.Close(); err != nil && !errors.Is(err, errStuck) {
+		t.Fatal(err)
+	}
+	<-l.out.done
+}
+
 // lines logs with a new logger and returns what it wrote.
 func lines(t *testing.T, cfg Config, f func(*Logger)) []string {
 	t.Helper()
@@ -27,9 +37,7 @@ func lines(t *testing.T, cfg Config, f func(*Logger)) []string {
 	cfg.Output = &b
 	l := New(cfg)
 	f(l)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	finish(t, l)
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
@@ -121,9 +129,7 @@ func TestFLT19_FullDevice(t *testing.T) {
 	for range 10 {
 		l.Info("into the void")
 	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
-	}
+	finish(t, l)
 	if l.Dropped() != 10 {
 		t.Errorf("%d lines dropped, want 10", l.Dropped())
 	}
@@ -146,11 +152,21 @@ func (s *stuck) Write(p []byte) (int, error) {
 func TestFLT19_StuckOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stuck{release: make(chan struct{})}
-		l := New(Config{Output: s})
-		line := strings.Repeat("x", maxText)
-		const n = 3 * maxWaiting / maxText
+		l := New(Config{Output: s, Level: zapcore.DebugLevel})
+		text := strings.Repeat("x", maxText)
+		var fields []zap.Field
+		for i := range 15 {
+			fields = append(fields, zap.String(strconv.Itoa(i), text))
+		}
+		const n = 3 * maxWaiting / (16 * maxText)
 		for range n { // would never return if it blocked
-			l.Info(line)
+			l.Debug(text, fields...) // of which no number is too many by itself
+		}
+		l.out.mu.Lock()
+		waiting := len(l.out.waiting)
+		l.out.mu.Unlock()
+		if waiting > maxWaiting {
+			t.Errorf("%d bytes wait", waiting)
 		}
 		if d := l.Dropped(); d == 0 || d >= n {
 			t.Errorf("%d of %d lines dropped", d, n)
@@ -187,9 +203,7 @@ func TestLinesStayWhole(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	finish(t, l)
 	seen := make(map[[2]int]bool)
 	for line := range strings.Lines(b.String()) {
 		var e struct{ G, N int }
