@@ -133,6 +133,7 @@ func testCheck(t *testing.T, e env) {
 		{stepCert, e.Host},
 		{stepSASL2, "with Bind 2"},
 		{stepAccount, "signed in as " + me.JID.String() + "/"},
+		{stepAccount, " by SCRAM-SHA-256-PLUS within SASL2, bound to the connection by tls-exporter"},
 		{stepSession, "roster versions"},
 		{stepVersion, "runs " + e.software},
 	} {

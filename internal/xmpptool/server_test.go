@@ -21,7 +21,7 @@ func TestInProcessServer(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			const host, rooms = "xmpp.test", "muc.xmpp.test"
 			s, err := xmppserver.New(xmppserver.Config{
-				Domain: host, Policy: policy, SASL2: true, Components: map[string]string{rooms: secret},
+				Domain: host, Policy: policy, SASL2: true, Binding: true, FAST: true, Components: map[string]string{rooms: secret},
 				Listen: xmppserver.Listen{Client: "127.0.0.1:0", ClientTLS: "127.0.0.1:0", Component: "127.0.0.1:0"},
 			}, nil)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/postern-im/postern/client"
 	"github.com/postern-im/postern/internal/doctor"
 	"github.com/postern-im/postern/xep/version"
 )
@@ -38,12 +39,24 @@ func (e *examination) signIn(ctx context.Context) error {
 		return nil
 	}
 	defer s.close()
-	e.add(stepAccount, doctor.OK, "signed in as "+clean(s.JID().String()), "")
+	e.add(stepAccount, doctor.OK, "signed in as "+clean(s.JID().String())+" by "+how(s.SignIn()), "")
 	if e.session(ctx, s) != nil {
 		return nil
 	}
 	e.version(ctx, s)
 	return nil
+}
+
+// how says in which way an account was signed in.
+func how(in client.SignIn) string {
+	text := in.Mechanism
+	if in.SASL2 {
+		text += " within SASL2"
+	}
+	if in.Binding != "" {
+		return text + ", bound to the connection by " + in.Binding
+	}
+	return text + ", not bound to the connection"
 }
 
 // session says what a session has. The features of a sign-in by SASL2 follow it, and the barrier is behind them.
