@@ -56,6 +56,8 @@ func runBehaviours(t *testing.T, e env) {
 		{"A15 one round trip", testOneRoundTrip},
 		{"somebody in the middle", testMiddle},
 		{"A1 A2 A8 A9 the matrix of sign-ins", testMatrix},
+		{"S3 S4 S5 deliveries are acknowledged", testTracked},
+		{"S6 S11 SEC-55 a lost session goes on", testResume},
 	} {
 		t.Run(b.name, func(t *testing.T) { b.run(t, e) })
 	}
@@ -172,6 +174,7 @@ func testUntrusted(t *testing.T, e env) {
 
 func testComeback(t *testing.T, e env) {
 	cfg := e.account("test")
+	cfg.StreamManagement.Off = true
 	cut := cutter(&cfg)
 	c := serve(t, cfg, ignore).online()
 	silent := serve(t, e.account("user2"), ignore).online()

@@ -27,8 +27,10 @@ type Client struct {
 	pending *xmlstream.Pending
 	stats   xmlstream.Counters
 	session atomic.Pointer[session] // nil while there is none
-	pinned  atomic.Bool             // the account has signed in with SCRAM
-	signIn  atomic.Pointer[SignIn]  // how that was last done
+	bound   atomic.Pointer[jid.JID] // of the session, also while it may be resumed; nil without
+	ledger  *ledger
+	pinned  atomic.Bool            // the account has signed in with SCRAM
+	signIn  atomic.Pointer[SignIn] // how that was last done
 	state   xmlstream.Watched[State]
 
 	// Serve's alone, or that of whoever keeps it from running.
@@ -60,7 +62,10 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 	if show := cfg.WireLog; show != nil {
 		c.cfg.WireLog = func(d Direction, xml []byte) { c.isolate("WireLog", func() { show(d, xml) }) }
 	}
-	c.w = xmlstream.NewWriter(c.cfg.writer())
+	c.ledger = newLedger(c)
+	w := c.cfg.writer()
+	w.Ledger, w.Waiting = c.ledger, c.ReadOn
+	c.w = xmlstream.NewWriter(w)
 	return c, nil
 }
 
@@ -74,10 +79,10 @@ func (c *Client) isolate(what string, f func()) {
 	f()
 }
 
-// JID returns the full address that is bound, and the zero JID while there is no session.
+// JID returns the full address that is bound, also while its session is lost and may be resumed, and the zero JID without one.
 func (c *Client) JID() jid.JID {
-	if s := c.session.Load(); s != nil {
-		return s.jid
+	if own := c.bound.Load(); own != nil {
+		return *own
 	}
 	return jid.JID{}
 }
@@ -96,18 +101,27 @@ func (c *Client) Features() Features {
 func (c *Client) Pinned() bool { return c.pinned.Load() }
 
 // Send sends a stanza, as [stanza.Sender] says. The server fills in from, and a stanza without to is for the account itself. It
-// returns ErrNotConnected while there is no session, and an error without sending anything where a server would end the stream
+// returns ErrNotConnected while there is no session, nor one that may be resumed (see [StreamManagement]), and an error without sending anything where a server would end the stream
 // because of the stanza. The reply to an IQ that is sent by Send goes to nobody: see Request.
 func (c *Client) Send(ctx context.Context, s stanza.Stanza) error {
 	h, err := c.header(s)
 	if err != nil {
 		return err
 	}
-	return c.write(ctx, s, &h)
+	return sent(c.w.Send(ctx, s, &h))
 }
 
-func (c *Client) write(ctx context.Context, s stanza.Stanza, h *stanza.Header) error {
-	err := c.w.Send(ctx, s, h)
+// refusal sends the answer to what can't be handled. It is called by who reads, who can't wait for acknowledgements.
+func (c *Client) refusal(ctx context.Context, s stanza.Stanza) error {
+	h, err := c.header(s)
+	if err != nil {
+		return err
+	}
+	return sent(c.w.SendNow(ctx, s, &h))
+}
+
+// sent returns the error of a send as the caller gets it.
+func sent(err error) error {
 	if errors.Is(err, xmlstream.ErrNotConnected) {
 		return ErrNotConnected
 	}

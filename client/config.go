@@ -56,9 +56,11 @@ type Config struct {
 	// connection, and nothing that shows the password is sent.
 	Insecure bool
 
-	// Presence, where set, is sent at the start of each session. Without it the account is not available to others, nor gets
+	// Presence, where set, is sent at the start of each session that is not resumed. Without it the account is not available to others, nor gets
 	// messages to its bare address.
 	Presence *stanza.Presence
+
+	StreamManagement StreamManagement
 
 	ConnectTimeout time.Duration // from resolving the name to being online, all servers tried included; default 30 s
 	RequestTimeout time.Duration // for a Request whose context has no deadline; default 30 s
@@ -155,6 +157,12 @@ func (c Config) check() (Config, string, error) {
 	if c.Policy.Cache == nil {
 		c.Policy.Cache = sasl.NewKeyCache(1)
 	}
+	if c.StreamManagement.MaxStanzas == 0 {
+		c.StreamManagement.MaxStanzas = 1000
+	}
+	if c.StreamManagement.MaxBytes == 0 {
+		c.StreamManagement.MaxBytes = 1 << 20
+	}
 	return c, name, c.checkTimes()
 }
 
@@ -180,11 +188,11 @@ func (c *Config) checkTimes() error {
 	switch {
 	case c.Backoff.Min < 0 || c.Backoff.Max < c.Backoff.Min:
 		return fmt.Errorf("client: backoff from %v to %v", c.Backoff.Min, c.Backoff.Max)
-	case min(c.ConnectTimeout, c.RequestTimeout, c.WriteTimeout, c.CloseTimeout, c.Backoff.Stable) < 0:
+	case min(c.ConnectTimeout, c.RequestTimeout, c.WriteTimeout, c.CloseTimeout, c.Backoff.Stable, c.StreamManagement.Max) < 0:
 		return errors.New("client: a timeout is negative")
 	case c.KeepAlive > 0 && c.KeepAlive < time.Millisecond:
 		return fmt.Errorf("client: a keepalive of %v", c.KeepAlive)
-	case min(c.MaxStanza, c.MaxDepth, c.SendBuffer) < 0:
+	case min(c.MaxStanza, c.MaxDepth, c.SendBuffer, c.StreamManagement.MaxStanzas, c.StreamManagement.MaxBytes) < 0:
 		return errors.New("client: a limit of what is sent is negative")
 	}
 	return nil

@@ -15,10 +15,18 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	c.setState(PhaseConnecting, nil)
+	c.ledger.expire()
 	if to := c.moved; to != nil { // the last session was sent there
 		c.moved = nil
 		s, l, err := c.try(ctx, *to, 1)
 		return s, failed(l, notAgain(err))
+	}
+	if to := c.ledger.location(); to != nil {
+		s, l, err := c.try(ctx, *to, 2)
+		if err == nil || l.stage > StageTLS {
+			return s, failed(l, notAgain(err))
+		}
+		c.log.Debug("no stream where the session is best resumed", zap.String("server", to.addr()), zap.Error(err))
 	}
 	all, err := c.targets(ctx)
 	if err != nil {

@@ -21,6 +21,7 @@ const (
 	nsFAST    = "urn:xmpp:fast:0"                        // XEP-0484
 	nsUpgrade = "urn:xmpp:sasl:upgrade:0"                // XEP-0480
 	nsSM      = "urn:xmpp:sm:3"                          // XEP-0198
+	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"    // RFC 6120 section 8.3.2
 	nsCSI     = "urn:xmpp:csi:0"                         // XEP-0352
 	nsRegIn   = "http://jabber.org/features/iq-register" // XEP-0077
 	nsVer     = "urn:xmpp:features:rosterver"            // RFC 6121 section 2.6

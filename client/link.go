@@ -35,6 +35,10 @@ type link struct {
 	memo     Memo
 	early    *attempt // was sent with the stream header
 	noToken  bool     // none is used on this connection
+
+	bound    xmltree.Element // the server's answer to Bind 2, or zero
+	resumed  bool            // a lost session goes on
+	enabling bool            // the new one is to begin with the wish for stream management
 }
 
 // open connects to a server, up to the features of a stream inside TLS. The link is there also when that fails.
@@ -201,8 +205,7 @@ func (l *link) next() (xmltree.Token, error) {
 	for {
 		tok, err := l.p.Next()
 		if err != nil {
-			_ = l.conn.SetWriteDeadline(time.Now().Add(time.Second))
-			_ = l.write(append(xmlstream.AppendError(nil, stanza.StreamErrorFor(err)), xmlstream.Close...))
+			l.refuse(stanza.StreamErrorFor(err))
 			return tok, err
 		}
 		if tok != xmltree.TokenNone {
@@ -219,6 +222,12 @@ func (l *link) next() (xmltree.Token, error) {
 			return tok, err
 		}
 	}
+}
+
+// refuse ends the stream with an error.
+func (l *link) refuse(e *stanza.StreamError) {
+	_ = l.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = l.write(append(xmlstream.AppendError(nil, e), xmlstream.Close...))
 }
 
 // element reads the next child of the stream's root. A stream error is an error, and so is the end of the stream.

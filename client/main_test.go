@@ -17,7 +17,8 @@ func TestInProcessServer(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			s, err := xmppserver.New(xmppserver.Config{
 				Domain: "xmpp.test", Policy: policy, SASL2: true, Binding: true, FAST: true, Upgrade: true,
-				Listen: xmppserver.Listen{Client: "127.0.0.1:0", ClientTLS: "127.0.0.1:0"},
+				StreamManagement: true,
+				Listen:           xmppserver.Listen{Client: "127.0.0.1:0", ClientTLS: "127.0.0.1:0"},
 			}, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -31,7 +31,7 @@ func (c *Client) Request(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error)
 		return nil, fmt.Errorf("%w: a request to %q with the id %q is under way", ErrInvalid, h.To, h.ID)
 	}
 	defer c.pending.Remove(h.ID, wait)
-	if err := c.write(ctx, iq, &h); err != nil {
+	if err := sent(c.w.Send(ctx, iq, &h)); err != nil {
 		return nil, err
 	}
 	c.w.Flush() // whoever waits must not wait for a batch

@@ -38,11 +38,13 @@ func (l *link) authenticate(a *attempt) ([]byte, error) {
 			}
 			enc.End()
 		}
+		l.offerResume(enc, a)
 		if a.offer.Bind2 && !a.invalidate {
 			enc.Start(xml.Name{Space: nsBind2, Local: "bind"})
 			if tag := cfg.JID.Resource(); tag != "" {
 				enc.TextElement(xml.Name{Space: nsBind2, Local: "tag"}, tag)
 			}
+			l.offerEnable(enc, a.offer)
 			enc.End()
 		}
 		a.encodeFAST(enc)
@@ -74,7 +76,11 @@ func (l *link) sasl2(ctx context.Context, a *attempt) (jid.JID, error) {
 	if a.invalidate {
 		return jid.JID{}, nil
 	}
-	if _, ok := el.Child(nsBind2, "bound"); ok && a.offer.Bind2 {
+	if resumed, err := l.resumedIn(el); err != nil || !resumed.IsZero() {
+		return resumed, err
+	}
+	if bound, ok := el.Child(nsBind2, "bound"); ok && a.offer.Bind2 {
+		l.bound = bound
 		if !account.IsFull() {
 			return jid.JID{}, fmt.Errorf("%w: a bound address without a resource", ErrProtocol)
 		}

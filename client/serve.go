@@ -22,7 +22,10 @@ func (c *Client) Serve(ctx context.Context, h stanza.Handler) (err error) {
 		return ErrServing
 	}
 	defer c.serving.Store(false)
-	defer func() { c.setState(PhaseStopped, func(s *State) { s.Cause = err }) }()
+	defer func() {
+		c.ledger.giveUp()
+		c.setState(PhaseStopped, func(s *State) { s.Cause = err })
+	}()
 	failures := 0
 	for {
 		var s *session
@@ -85,6 +88,7 @@ func (c *Client) wait(ctx context.Context, p plan, cause error, failures int) bo
 	default:
 	}
 	if p.standby {
+		c.ledger.giveUp()
 		c.log.Error("another session took our resource; standing by", zap.Error(cause))
 		c.setState(PhaseStandby, func(s *State) { s.Cause, s.Failures = cause, failures })
 		select {

@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -24,14 +24,18 @@ type session struct {
 	reading  *xmlstream.Reading
 	h        stanza.Handler
 	features atomic.Pointer[Features] // the last that the server sent
+	resumed  bool                     // it is an earlier one that goes on
+	enabling bool                     // the server has not yet answered the wish for stream management; who reads'
+	asked    bool                     // the server has asked how far we are; who reads'
 }
 
 func newSession(l *link, bound jid.JID) *session {
 	c := l.c
-	s := &session{c: c, conn: l.conn, jid: bound}
+	s := &session{c: c, conn: l.conn, jid: bound, resumed: l.resumed, enabling: l.enabling}
 	s.features.Store(&l.features)
 	s.in = &xmlstream.Inbound{
-		Conn: l.conn, Parser: l.p, Log: c.log, Counters: &c.stats, Pending: c.pending, Send: c.Send, Complete: s.complete, Other: s.other,
+		Conn: l.conn, Parser: l.p, Log: c.log, Counters: &c.stats, Pending: c.pending, Send: c.refusal, Complete: s.complete, Other: s.other,
+		Count:     func() { c.ledger.handled.Add(1) },
 		ErrClosed: ErrClosed, ErrTooLarge: ErrTooLarge,
 	}
 	if show := c.cfg.WireLog; show != nil {
@@ -55,18 +59,22 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 			}
 		})
 	}
+	c.bound.Store(&s.jid)
 	c.session.Store(s)
 	c.heed(s.features.Load().MaxBytes)
 	opened := make(chan struct{})
 	run(func() error { return xmlstream.Explain(live, c.w.Run(live, s.conn, func() { close(opened) })) })
 	<-opened
 	c.stats.Sessions.Add(1)
-	if p := c.cfg.Presence; p != nil { // before anybody else can send
+	if p := c.cfg.Presence; p != nil && !s.resumed { // before anybody else can send
 		if err := c.Send(live, p); err != nil {
 			c.log.Error("presence not sent", zap.Error(err))
 		}
 	}
-	c.setState(PhaseOnline, func(st *State) { st.Cause, st.Failures, st.JID = nil, 0, s.jid; st.Sessions++ })
+	c.setState(PhaseOnline, func(st *State) {
+		st.Cause, st.Failures, st.JID, st.Resumed = nil, 0, s.jid, s.resumed
+		st.Sessions++
+	})
 	run(func() error { return s.keepAlive(live) })
 	s.reading.Start(live, func() {}, end)
 
@@ -82,7 +90,9 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 	wg.Wait()
 	s.reading.Stop()
 	s.in.End()
-	c.pending.Fail(fmt.Errorf("%w: %w", ErrStreamLost, err))
+	if ctx.Err() != nil || errors.Is(err, ErrHandledCount) || !c.ledger.suspend(err) { // a stream that we closed is not resumed
+		c.ledger.abandon(err)
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -110,8 +120,14 @@ func (s *session) close(live context.Context, h stanza.Handler) {
 			s.c.log.Warn("handlers did not finish before the stream was closed", zap.Error(err))
 		}
 	}
+	if s.c.ledger.on.Load() {
+		s.c.ledger.ask()
+	}
 	if err := s.c.Barrier(confirm); err != nil {
 		s.c.log.Warn("the server did not confirm that it read all before the stream was closed", zap.Error(err))
+	}
+	if s.c.ledger.on.Load() { // so that the server sends nothing again that we have (XEP-0198 section 4)
+		s.c.ledger.answer()
 	}
 	if err := s.c.w.Close(ctx, xmlstream.Close); err != nil {
 		return
@@ -134,10 +150,10 @@ func (s *session) complete(st stanza.Stanza) {
 	}
 }
 
-// other takes the features that follow a sign-in with SASL2.
+// other takes the features that follow a sign-in with SASL2, and what manages the stream.
 func (s *session) other(el xmltree.Element) (known bool, err error) {
 	if !isFeatures(el) {
-		return false, nil
+		return s.c.ledger.other(el, s)
 	}
 	f := ParseFeatures(el)
 	s.features.Store(&f)
@@ -149,10 +165,14 @@ func (s *session) other(el xmltree.Element) (known bool, err error) {
 func (s *session) keepAlive(ctx context.Context) error {
 	c := s.c
 	pulse := xmlstream.Pulse{Every: c.cfg.KeepAlive, Reads: s.in.Reads, Reading: s.in.Waits, Ask: func(ctx context.Context) (forget func()) {
+		if c.ledger.on.Load() {
+			c.ledger.ask()
+			return func() {}
+		}
 		iq := c.ping()
 		wait := xmlstream.NewWaiter(stanza.KindIQ, &iq.Header)
 		c.pending.Add(iq.ID, wait)
-		if err := c.write(ctx, iq, &iq.Header); err != nil { // no room: what is there already will show whether the server lives
+		if err := c.w.Send(ctx, iq, &iq.Header); err != nil { // no room: what is there already will show whether the server lives
 			c.log.Debug("keepalive not sent", zap.Error(err))
 		}
 		c.w.Flush() // also while it gathers
@@ -163,7 +183,12 @@ func (s *session) keepAlive(ctx context.Context) error {
 
 // Parse implements xmlstream.Source.
 func (s *session) Parse(ctx context.Context, batch []stanza.Stanza) ([]stanza.Stanza, error) {
-	return s.in.Parse(ctx, batch)
+	batch, err := s.in.Parse(ctx, batch)
+	if s.asked { // one answer for all questions
+		s.asked = false
+		s.c.ledger.answer()
+	}
+	return batch, err
 }
 
 // Handle implements xmlstream.Source.

@@ -144,7 +144,16 @@ func (l *link) signedIn(ctx context.Context, a *attempt, bound jid.JID) (jid.JID
 	case l.c.leaving:
 		return jid.JID{}, l.write([]byte(xmlstream.Close))
 	case bound.IsZero():
-		return l.bind()
+		var err error
+		if bound, err = l.resume(); err == nil && bound.IsZero() {
+			bound, err = l.bind()
+		}
+		if err != nil {
+			return jid.JID{}, err
+		}
+	}
+	if !l.resumed {
+		l.manage(bound)
 	}
 	return bound, nil
 }

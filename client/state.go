@@ -58,7 +58,10 @@ type State struct {
 	Failures int
 	// JID is the full address that the last session bound.
 	JID jid.JID
-	// Sessions counts the successful sign-ins of this client.
+	// Resumed says that the last session to begin was no new one but went on after its connection was lost: presence, roster and
+	// whatever else was told the server is as it was.
+	Resumed bool
+	// Sessions counts the successful sign-ins of this client, resumed sessions included.
 	Sessions int
 }
 

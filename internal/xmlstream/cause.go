@@ -35,14 +35,19 @@ func Explain(live context.Context, err error) error {
 	return err
 }
 
-// Answer ends our stream since the peer has ended its own, or has sent XML that ends it (RFC 6120 sections 4.4 and 4.9).
+// Answer ends our stream since the peer has ended its own, or has sent what ends it (RFC 6120 sections 4.4 and 4.9): XML, or what
+// the cause itself has a stream error for.
 func (w *Writer) Answer(ctx context.Context, cause error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	var end []byte
 	var bad *xmltree.SyntaxError
-	if errors.As(cause, &bad) {
+	var own interface{ StreamError() *stanza.StreamError }
+	switch {
+	case errors.As(cause, &bad):
 		end = AppendError(end, stanza.StreamErrorFor(cause))
+	case errors.As(cause, &own):
+		end = AppendError(end, own.StreamError())
 	}
 	_ = w.Close(ctx, string(append(end, Close...)))
 }

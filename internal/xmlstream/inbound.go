@@ -36,6 +36,8 @@ type Inbound struct {
 	Complete func(st stanza.Stanza)
 	// Own, where set, reports whether a stanza is the stream's own affair, which it then has settled.
 	Own func(st stanza.Stanza) bool
+	// Count, where set, is called for each stanza received, also one that cannot be handled.
+	Count func()
 	// Other, where set, takes an element that is neither a stanza nor a stream error, and reports whether it knows it.
 	Other func(el xmltree.Element) (known bool, err error)
 	// ErrClosed is the end of the peer's stream, ErrTooLarge that of a wait for an answer over a limit.
@@ -120,6 +122,7 @@ func (s *Inbound) element(ctx context.Context, el xmltree.Element) (stanza.Stanz
 		s.Log.Debug("unknown element on the stream ignored", zap.String("name", name.Local), zap.String("namespace", name.Space))
 		return nil, nil
 	}
+	s.count(el)
 	if s.Tap != nil {
 		s.Tap([]byte(el.String()))
 	}
@@ -142,6 +145,17 @@ func (s *Inbound) element(ctx context.Context, el xmltree.Element) (stanza.Stanz
 		return nil, nil
 	}
 	return st, nil
+}
+
+// count reports a stanza.
+func (s *Inbound) count(el xmltree.Element) {
+	if s.Count == nil || el.Name().Space != stanza.NS {
+		return
+	}
+	switch el.Name().Local {
+	case "message", "presence", "iq":
+		s.Count()
+	}
 }
 
 // own reports whether the stanza is the stream's own affair.
@@ -186,6 +200,7 @@ func (s *Inbound) refuseWith(ctx context.Context, reply stanza.Stanza) {
 // tooLarge takes a stanza of which only the start tag is left: a request is refused, a reply ends its Request, an
 // error its Confirm.
 func (s *Inbound) tooLarge(ctx context.Context, el xmltree.Element) {
+	s.count(el)
 	s.Counters.TooLarge.Add(1)
 	excess := s.Parser.Excess()
 	pe := stanza.ParseHeader(el, stanza.NewError(stanza.PolicyViolation, "stanza over the limit of "+excess))

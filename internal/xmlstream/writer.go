@@ -15,6 +15,8 @@ import (
 var (
 	// ErrNotConnected is returned by a send while there is no session.
 	ErrNotConnected = stanza.ErrNotConnected
+	// ErrFull is returned by a send that does not wait for the Ledger's room.
+	ErrFull = errors.New("too much is not acknowledged")
 	// ErrFenced ends a session whose fence forbids to write.
 	ErrFenced = errors.New("fenced off")
 )
@@ -36,6 +38,10 @@ type WriterConfig struct {
 	Fence func() error
 	// Tap, where set, is shown each stanza that is accepted. It must not keep the slice.
 	Tap func(xml []byte)
+	// Ledger, where set, keeps what was accepted until the peer has acknowledged it.
+	Ledger Ledger
+	// Waiting, where set, is called before a sender waits for the Ledger, which has room again when the peer was read from.
+	Waiting func()
 }
 
 // Writer gathers the stanzas of all senders into one buffer and writes it to the connection of the current session.
@@ -95,6 +101,11 @@ func NewWriter(cfg WriterConfig) *Writer {
 func (w *Writer) Run(ctx context.Context, conn net.Conn, ready func()) error {
 	w.mu.Lock()
 	w.conn, w.err, w.failed, w.last, w.force = conn, nil, nil, false, false
+	if l := w.cfg.Ledger; l != nil {
+		w.buf = l.Begin(w.buf[:0])
+		w.force = true
+		w.signal()
+	}
 	w.mu.Unlock()
 	ready()
 	for {
@@ -143,7 +154,7 @@ func (w *Writer) notify() {
 // Send encodes the stanza, with h as its header, into the buffer. It waits for room until ctx ends. Errors of encoding leave
 // no trace in the buffer.
 func (w *Writer) Send(ctx context.Context, s stanza.Stanza, h *stanza.Header) error {
-	return w.send(ctx, anySession, s, h)
+	return w.send(ctx, way{session: anySession}, s, h)
 }
 
 // anySession is a session that stands for whichever there is.
@@ -158,11 +169,11 @@ func (w *Writer) Session() int {
 
 // SendIn is Send in this session and in no later one.
 func (w *Writer) SendIn(ctx context.Context, session int, s stanza.Stanza, h *stanza.Header) error {
-	return w.send(ctx, session, s, h)
+	return w.send(ctx, way{session: session}, s, h)
 }
 
-func (w *Writer) send(ctx context.Context, session int, s stanza.Stanza, h *stanza.Header) error {
-	hold, err := w.accept(ctx, session, s, h)
+func (w *Writer) send(ctx context.Context, as way, s stanza.Stanza, h *stanza.Header) error {
+	hold, err := w.accept(ctx, as, s, h)
 	if err == nil && !hold {
 		w.signal()
 	}
@@ -170,13 +181,13 @@ func (w *Writer) send(ctx context.Context, session int, s stanza.Stanza, h *stan
 }
 
 // accept encodes the stanza into the buffer. With hold, somebody else sees to it that it is written in time.
-func (w *Writer) accept(ctx context.Context, session int, s stanza.Stanza, h *stanza.Header) (hold bool, err error) {
+func (w *Writer) accept(ctx context.Context, as way, s stanza.Stanza, h *stanza.Header) (hold bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock() // also where Tap panics
-	if err := w.reserve(ctx); err != nil {
+	if err := w.reserve(ctx, &as); err != nil {
 		return false, err
 	}
-	if session != anySession && session != w.ended {
+	if as.session != anySession && as.session != w.ended {
 		return false, ErrNotConnected
 	}
 	start := len(w.buf)
@@ -188,6 +199,13 @@ func (w *Writer) accept(ctx context.Context, session int, s stanza.Stanza, h *st
 	w.stats.Stanzas++
 	if w.cfg.Tap != nil {
 		w.cfg.Tap(w.buf[start:])
+	}
+	if w.cfg.Ledger != nil {
+		w.cfg.Ledger.Add(w.buf[start:], as.ticket)
+	}
+	if w.err != nil { // it is in the Ledger, for the session to go on with
+		w.buf = w.buf[:start]
+		return true, nil
 	}
 	return w.writing || w.cork > 0 && !w.enough(), nil
 }
@@ -215,29 +233,6 @@ func (w *Writer) Close(ctx context.Context, end string) error {
 	return w.FlushAll(ctx)
 }
 
-// reserve waits until there is room for a stanza. It is called and returns with mu held.
-func (w *Writer) reserve(ctx context.Context) error {
-	for w.err == nil && !w.last && len(w.buf) >= w.cfg.Buffer {
-		if w.room == nil {
-			w.room = make(chan struct{})
-		}
-		room := w.room
-		w.mu.Unlock()
-		w.signal()
-		select {
-		case <-room:
-			w.mu.Lock()
-		case <-ctx.Done():
-			w.mu.Lock()
-			return fmt.Errorf("waiting for room in the buffer: %w", ctx.Err())
-		}
-	}
-	if w.last && w.err == nil {
-		return ErrNotConnected
-	}
-	return w.err
-}
-
 // enough reports whether so much is buffered that a corked writer writes.
 func (w *Writer) enough() bool { return len(w.buf) >= min(gather, w.cfg.Buffer) }
 
@@ -259,6 +254,11 @@ func (w *Writer) flush() {
 	session := w.ended
 	for w.err == nil && len(w.buf) > 0 && (w.force || w.last || w.cork == 0 || w.enough()) {
 		b, conn := w.buf, w.conn
+		if l := w.cfg.Ledger; l != nil {
+			if more := l.Hand(b); !w.last {
+				b = more
+			}
+		}
 		w.buf, w.spare = w.spare[:0], nil
 		if w.room != nil {
 			close(w.room)
@@ -360,7 +360,7 @@ func (w *Writer) FlushAll(ctx context.Context) error {
 func (w *Writer) Room(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.reserve(ctx)
+	return w.reserve(ctx, nil)
 }
 
 // Stats returns the counts so far.

@@ -30,7 +30,7 @@ func (s *Server) bind(l *link, user *account, lang string, el xmltree.Element) (
 	if name == "" {
 		name = rand.Text()
 	}
-	ss, cond := s.attach(l, user, lang, name, func(full jid.JID) []byte {
+	ss, cond := s.attach(l, user, lang, name, nil, func(full jid.JID) []byte {
 		return (&packet{kind: stanza.KindIQ, id: p.id, typ: "result", el: element{space: stanza.NS, local: "iq", children: []element{
 			{space: nsBind, local: "bind", children: []element{{local: "jid", text: full.String()}}},
 		}}.tree()}).bytes()
@@ -41,13 +41,14 @@ func (s *Server) bind(l *link, user *account, lang string, el xmltree.Element) (
 	return ss, nil
 }
 
-// attach makes a session of a stream, or says why that can't be. answer is what tells the client, before anything else is sent to it.
-func (s *Server) attach(l *link, user *account, lang, name string, answer func(full jid.JID) []byte) (*session, stanza.Condition) {
+// attach makes a session of a stream, or says why that can't be. m is for a stream that is managed from the start, or
+// nil. answer is what tells the client, before anything else is sent to it.
+func (s *Server) attach(l *link, user *account, lang, name string, m *managed, answer func(full jid.JID) []byte) (*session, stanza.Condition) {
 	full, err := user.jid.WithResource(name)
 	if err != nil {
 		return nil, stanza.BadRequest
 	}
-	ss := &session{link: l, user: user, jid: full, lang: lang}
+	ss := &session{link: l, user: user, jid: full, lang: lang, sm: m}
 
 	u := &s.users
 	u.mu.Lock()
@@ -65,13 +66,13 @@ func (s *Server) attach(l *link, user *account, lang, name string, answer func(f
 	l.send(answer(full))
 	u.mu.Unlock()
 	if old != nil {
-		old.link.end(streamError(streamFailure(stanza.StreamConflict, "Replaced by new connection")))
+		old.endLink(stanza.StreamConflict)
 	}
 	s.routeAll(out)
 	return ss, ""
 }
 
-// dropSession forgets a session whose stream has ended.
+// dropSession forgets a session that has ended.
 func (s *Server) dropSession(ss *session) {
 	s.users.mu.Lock()
 	out := ss.user.remove(ss)
@@ -86,5 +87,5 @@ func (a *account) remove(ss *session) []*packet {
 	}
 	out := a.goUnavailable(ss, nil)
 	delete(a.sessions, ss.jid.Resource())
-	return out
+	return append(out, a.unhandled(ss)...)
 }

@@ -15,6 +15,8 @@ const (
 	nsTLS  = "urn:ietf:params:xml:ns:xmpp-tls"  // RFC 6120 section 5
 	nsSASL = "urn:ietf:params:xml:ns:xmpp-sasl" // RFC 6120 section 6
 	nsBind = "urn:ietf:params:xml:ns:xmpp-bind" // RFC 6120 section 7
+
+	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas" // RFC 6120 section 8.3.2
 )
 
 // maxLogins is how often a client may try to authenticate on one connection (RFC 6120 section 6.4.5).
@@ -26,8 +28,8 @@ func (s *Server) serveClient(l *link) error {
 	if err != nil {
 		return l.refuse(err, *streamFailure(stanza.StreamPolicyViolation, ""))
 	}
-	err = l.refuse(s.clientStanzas(ss), *streamFailure(stanza.StreamPolicyViolation, "stanza too big"))
-	s.dropSession(ss)
+	err = l.refuse(s.clientStanzas(ss, l), *streamFailure(stanza.StreamPolicyViolation, "stanza too big"))
+	s.leave(ss, l)
 	return err
 }
 
@@ -83,6 +85,15 @@ func (s *Server) login(l *link) (*session, error) {
 					if failed++; failed >= maxLogins {
 						return nil, streamFailure(stanza.StreamPolicyViolation, "too many failed logins")
 					}
+				}
+			case user != nil && el.Is(nsSM, "resume") && s.cfg.StreamManagement:
+				ss, failed := s.resume(l, user, el.Clone(), func(_ *session, resumed element) []byte { return encoded(resumed) })
+				if ss != nil {
+					return ss, nil
+				}
+				l.send(encoded(failed))
+				if err := l.flush(); err != nil {
+					return nil, err
 				}
 			case user != nil:
 				ss, err := s.bind(l, user, lang, el.Clone())
@@ -153,13 +164,15 @@ func (s *Server) features(l *link, user *account) []byte {
 		add(element{space: nsSession, local: "session", children: []element{{local: "optional"}}})
 		add(element{space: "urn:xmpp:features:rosterver", local: "ver"})
 		add(element{space: nsCSI, local: "csi"})
+		if s.cfg.StreamManagement {
+			add(element{space: nsSM, local: "sm"})
+		}
 	}
 	return append(enc.Bytes(), "</stream:features>"...)
 }
 
 // clientStanzas takes what the client sends until the stream ends.
-func (s *Server) clientStanzas(ss *session) error {
-	l := ss.link
+func (s *Server) clientStanzas(ss *session, l *link) error {
 	for {
 		el, err := l.elementOrEnd()
 		switch {
@@ -171,7 +184,14 @@ func (s *Server) clientStanzas(ss *session) error {
 		case l.isEnding():
 			continue
 		}
-		if err := s.fromClient(ss, el.Clone()); err != nil {
+		manage := el.Name().Space == nsSM && s.cfg.StreamManagement
+		own, err := ss.take(l, el.Name().Space == stanza.NS, func() error {
+			if manage {
+				return s.manage(ss, el.Clone())
+			}
+			return s.fromClient(ss, el.Clone())
+		})
+		if !own || err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func (ss *session) hold(p *packet) bool {
 // release sends what was held back.
 func (ss *session) release() {
 	for _, p := range ss.held {
-		ss.link.send(p.bytes())
+		ss.deliver(p)
 	}
 	ss.held = nil
 }

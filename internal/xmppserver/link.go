@@ -47,6 +47,7 @@ type link struct {
 	dead   error         // set once by abort
 	pieces int           // size of single writes, 0 for whatever there is
 	linger bool          // the connection is never closed by us
+	torn   bool          // what ends out is not the end of the stream
 }
 
 func newLink(s *Server, conn net.Conn) *link {
@@ -257,6 +258,21 @@ func (l *link) end(last []byte) {
 	}
 	l.mu.Unlock()
 	l.poke()
+}
+
+// cut is end with what is no end of a stream.
+func (l *link) cut(b []byte) {
+	l.mu.Lock()
+	l.torn = l.torn || !l.ending
+	l.mu.Unlock()
+	l.end(b)
+}
+
+// isClosed reports whether our stream was ended.
+func (l *link) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ending && !l.torn
 }
 
 func (l *link) isEnding() bool {

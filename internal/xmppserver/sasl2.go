@@ -16,17 +16,22 @@ const (
 	nsBind2 = "urn:xmpp:bind:0" // XEP-0386
 )
 
-// offerSASL2 is the stream feature of XEP-0388, with Bind 2 inside.
+// offerSASL2 is the stream feature of XEP-0388, with Bind 2 and stream management inside.
 func (s *Server) offerSASL2(l *link) element {
 	e := element{space: nsSASL2, local: "authentication"}
 	for _, m := range s.mechanisms(l.claimed) {
 		e.children = append(e.children, element{local: "mechanism", text: m})
 	}
-	inline := []element{{space: nsBind2, local: "bind"}}
-	if s.cfg.FAST {
-		inline = append(inline, s.offerFAST(l))
+	bind, inline := element{space: nsBind2, local: "bind"}, element{local: "inline"}
+	if s.cfg.StreamManagement {
+		bind.children = []element{{local: "inline", children: []element{{local: "feature", attrs: []string{"var", nsSM}}}}}
+		inline.children = []element{{space: nsSM, local: "sm"}}
 	}
-	e.children = append(e.children, element{local: "inline", children: inline})
+	inline.children = append(inline.children, bind)
+	if s.cfg.FAST {
+		inline.children = append(inline.children, s.offerFAST(l))
+	}
+	e.children = append(e.children, inline)
 	if s.cfg.Upgrade && !s.upgraded(l.claimed) {
 		e.children = append(e.children, element{space: nsUpgrade, local: "upgrade", text: upgradeTask})
 	}
@@ -53,18 +58,35 @@ func (s *Server) authenticate2(l *link, lang string, auth xmltree.Element) (*acc
 		e.children = append(append(append(e.children, inline...), more...), element{local: "authorization-identifier", text: id.String()})
 		enc := xmltree.NewEncoder(nil, stanza.NS)
 		enc.Element(e.tree())
-		return append(enc.Bytes(), s.features(l, user)...)
+		return enc.Bytes()
+	}
+	var failed []element
+	if el, ok := auth.Child(nsSM, "resume"); ok && s.cfg.StreamManagement {
+		ss, refused := s.resume(l, user, el, func(ss *session, resumed element) []byte { return success(ss.jid, resumed) })
+		if ss != nil {
+			return user, ss, nil
+		}
+		failed = append(failed, refused)
 	}
 	bind, ok := auth.Child(nsBind2, "bind")
 	if !ok {
-		l.send(success(user.jid))
+		l.send(append(success(user.jid, failed...), s.features(l, user)...))
 		return user, nil, l.flush()
 	}
 	name := rand.Text()[:8]
 	if tag, ok := bind.Child(nsBind2, "tag"); ok {
 		name = tag.Text() + "~" + name
 	}
-	ss, cond := s.attach(l, user, lang, name, func(full jid.JID) []byte { return success(full, element{space: nsBind2, local: "bound"}) })
+	bound := element{space: nsBind2, local: "bound"}
+	var m *managed
+	if _, ok := bind.Child(nsSM, "enable"); ok && s.cfg.StreamManagement {
+		var enabled element
+		m, enabled = s.newManaged()
+		bound.children = []element{enabled}
+	}
+	ss, cond := s.attach(l, user, lang, name, m, func(full jid.JID) []byte {
+		return append(success(full, append(failed, bound)...), s.features(l, user)...)
+	})
 	if cond != "" {
 		return nil, nil, streamFailure(stanza.StreamResourceConstraint, "")
 	}

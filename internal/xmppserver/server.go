@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,8 @@ type Config struct {
 	Binding    bool // offer SCRAM with channel binding (XEP-0440)
 	FAST       bool // give out tokens (XEP-0484); with SASL2 only
 	Upgrade    bool // offer SCRAM-SHA-512 to who upgrades to it (XEP-0480); with SASL2 only
+	// StreamManagement offers XEP-0198, inside SASL2 as well.
+	StreamManagement bool
 
 	Delegations []Delegation // XEP-0355
 }
@@ -62,6 +65,8 @@ type Limits struct {
 	Offline        int           // messages kept for an account that is away; default 100
 	StoredBytes    int           // of these messages, and of private XML and vCard of an account; default 1 MiB each
 	Resources      int           // bound at once per account; default 64
+	Unacknowledged int           // stanzas that a client has not acknowledged, where it could; default 10,000
+	Resume         time.Duration // for a lost session to be resumed, in whole seconds; default 600 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -78,6 +83,10 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Offline, 100)
 	set(&l.StoredBytes, 1<<20)
 	set(&l.Resources, 64)
+	set(&l.Unacknowledged, 10_000)
+	if l.Resume < time.Second {
+		l.Resume = 600 * time.Second
+	}
 	if l.Login <= 0 {
 		l.Login = 120 * time.Second
 	}
@@ -101,6 +110,7 @@ type Server struct {
 
 	components map[string]*Component // by domain; not changed after New
 	wg         sync.WaitGroup
+	noResume   atomic.Bool
 	newcomers  gate // shut: connections are accepted and nothing else
 
 	mu        sync.Mutex
@@ -222,6 +232,7 @@ func (s *Server) Stop() {
 		l.abort(ErrClosed)
 	}
 	s.wg.Wait()
+	s.expireAll()
 }
 
 // Shutdown ends all streams with the stream error system-shutdown (RFC 6120 section 4.9.3.20), waits until the peers have

@@ -2,6 +2,7 @@ package xmppserver
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/stanza"
@@ -10,7 +11,6 @@ import (
 
 // session is one bound resource of an account. What changes is guarded by the lock of users.
 type session struct {
-	link *link
 	user *account
 	jid  jid.JID // full
 	lang string  // of its stream
@@ -23,6 +23,11 @@ type session struct {
 	carbons    bool                 // gets copies of the account's other conversations
 	inactive   bool                 // nobody uses it
 	held       []*packet            // presence for when it is used again
+
+	taking sync.Mutex // what a client sends is handled one at a time, over whichever link it came; taken before all other locks
+	mu     sync.Mutex // of what follows; taken after the lock of users
+	link   *link      // nil while the session waits to be resumed
+	sm     *managed   // nil without stream management
 }
 
 // maxDirected bounds whom one session can send directed presence without being forgotten.
@@ -31,7 +36,7 @@ const maxDirected = 10_000
 // send sends a stanza to the client. The lock must be held.
 func (ss *session) send(p *packet) {
 	if !ss.hold(p) {
-		ss.link.send(p.bytes())
+		ss.deliver(p)
 	}
 }
 
@@ -58,7 +63,7 @@ func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 	}
 	if bad := checkStanza(p, err); bad != nil {
 		if !p.isReply() {
-			ss.link.send(p.fail(bad, s.policy.KeepPayload).bytes())
+			ss.deliver(p.fail(bad, s.policy.KeepPayload))
 		}
 		return nil
 	}

@@ -94,14 +94,18 @@ func (s *Server) sessions(name string) []*session {
 // KickUser ends all sessions of an account with a stream error.
 func (s *Server) KickUser(name string, e *stanza.StreamError) {
 	for _, ss := range s.sessions(name) {
-		ss.link.end(streamError(e))
+		ss.mu.Lock()
+		if ss.link != nil {
+			ss.link.end(streamError(e))
+		}
+		ss.mu.Unlock()
 	}
 }
 
 // DropUser closes all connections of an account without a word.
 func (s *Server) DropUser(name string) {
 	for _, ss := range s.sessions(name) {
-		ss.link.abort(errEnded)
+		ss.endLink("")
 	}
 }
 
@@ -109,7 +113,7 @@ func (s *Server) DropUser(name string) {
 // believe is sent this way.
 func (s *Server) SendTo(name string, b []byte) {
 	for _, ss := range s.sessions(name) {
-		ss.link.send(b)
+		ss.inject(b)
 	}
 }
 
