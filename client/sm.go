@@ -193,7 +193,7 @@ func (l *ledger) enabled(el xmltree.Element, own jid.JID) {
 		l.last.id = strings.Clone(el.Attr("id"))
 		l.last.location = strings.Clone(el.Attr("location"))
 		if n, err := strconv.ParseUint(strings.TrimSpace(el.Attr("max")), 10, 31); err == nil {
-			l.last.max = time.Duration(n) * time.Second //nolint:gosec // of 31 bits
+			l.last.max = time.Duration(n) * time.Second
 		}
 	}
 	l.c.w.Amend(func(dst []byte) []byte {

@@ -363,7 +363,7 @@ func TestS8_Expiry(t *testing.T) {
 				asked := make(chan bool, 1)
 				cfg := fake(t, newAuthority(t), func(p *peer) {
 					p.managed("<enabled xmlns='" + nsSM + "' id='one' resume='true' max='60'/>")
-					time.Sleep(30 * time.Minute)
+					<-time.After(30 * time.Minute)
 				}, func(p *peer) {
 					p.signedIn()
 					el := p.next()
@@ -384,7 +384,9 @@ func TestS8_Expiry(t *testing.T) {
 					t.Errorf("resumed: %v", got)
 				}
 				s.stop()
-				<-s.done
+				if err := <-s.done; err != nil {
+					t.Error(err)
+				}
 			})
 		})
 	}

@@ -59,7 +59,7 @@ func (q *Queue) Len() int { return len(q.entries.live()) }
 
 // Full reports whether there is no room for another stanza.
 func (q *Queue) Full() bool {
-	return q.Len() >= q.limits.Stanzas || len(q.data.live()) >= q.limits.Bytes // guard: SEC-55
+	return q.Len() >= q.limits.Stanzas || len(q.data.live()) >= q.limits.Bytes // guard: SEC-55 replace: return q.Len() => return false && q.Len()
 }
 
 // Add takes a stanza, of which it keeps a copy. track may be nil.
@@ -120,7 +120,7 @@ func (q *Queue) Rewind(dst []byte) []byte {
 // Close ends the session: what is not acknowledged never will be.
 func (q *Queue) Close() (uncertain, unsent int) {
 	for _, e := range q.entries.live() {
-		if e.sent {
+		if e.sent { // guard: FLT-35
 			uncertain++
 			e.tell(Uncertain)
 		} else {
@@ -166,5 +166,5 @@ func (f *fifo[T]) drop(n int) {
 // ParseCount reads a count of stanzas: an unsignedInt of XML Schema, modulo 2^32.
 func ParseCount(s string) (h uint32, ok bool) {
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 32)
-	return uint32(n), err == nil //nolint:gosec // of 32 bits
+	return uint32(n), err == nil
 }

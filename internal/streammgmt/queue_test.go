@@ -111,7 +111,7 @@ func TestS5_Questions(t *testing.T) {
 	}
 }
 
-func TestS7_Fates(t *testing.T) {
+func TestFLT35_Fates(t *testing.T) {
 	var all [4]fates
 	q := NewQueue(Limits{Stanzas: 10, Bytes: 10})
 	for i := range all[:3] {
@@ -198,7 +198,7 @@ func FuzzQueue(f *testing.F) {
 				sent = 0
 			default: // an acknowledgement of up to some more or less
 				n := int(int8(op))
-				_, err := q.Ack(h + uint32(n)) //nolint:gosec // modulo 2^32
+				_, err := q.Ack(h + uint32(n))
 				if (err != nil) != (n > sent) {
 					t.Fatalf("%d of %d acknowledged: %v", n, sent, err)
 				}
