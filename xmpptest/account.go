@@ -6,3 +6,6 @@ func (s *Server) SendTo(user, xml string) { s.srv.SendTo(user, []byte(xml)) }
 
 // Inactive reports whether a session has told the server that nobody uses it (XEP-0352).
 func (s *Server) Inactive(user, resource string) bool { return s.srv.Inactive(user, resource) }
+
+// WithArchive has the server keep the messages of each account, and give them ids that last (XEP-0313, XEP-0359).
+func WithArchive() Option { return func(o *options) { o.cfg.Archive = true } }

@@ -44,6 +44,8 @@ func (a *account) answer(p *packet) (stanza.Payload, error) {
 		return nil, a.carbons(p, q.Name().Local == "enable")
 	case q.Is(nsBlocking, "blocklist") && get, q.Is(nsBlocking, "block") && !get, q.Is(nsBlocking, "unblock") && !get:
 		return a.blocking(p, q)
+	case q.Is(nsMAM, "query") && !get && a.srv.cfg.Archive:
+		return a.queryArchive(p, q)
 	case q.Is(nsSession, "session"), q.Is(nsPing, "ping") && get:
 		return nil, nil
 	}

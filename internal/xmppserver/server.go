@@ -34,6 +34,7 @@ type Config struct {
 	Trace      Trace
 	Limits     Limits
 	SASL2      bool // offer XEP-0388 with XEP-0386 beside the sign-in of RFC 6120
+	Archive    bool // keep the messages of each account, and answer questions for them (XEP-0313)
 	Binding    bool // offer SCRAM with channel binding (XEP-0440)
 	FAST       bool // give out tokens (XEP-0484); with SASL2 only
 	Upgrade    bool // offer SCRAM-SHA-512 to who upgrades to it (XEP-0480); with SASL2 only

@@ -78,6 +78,7 @@ func (s *Server) fromClient(ss *session, el xmltree.Element) error {
 		s.route(p)
 	case s.toBlocked(ss, p):
 	default:
+		s.archiveSent(ss, p)
 		s.sentCarbons(ss, p)
 		s.route(p)
 	}

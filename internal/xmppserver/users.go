@@ -32,6 +32,7 @@ type account struct {
 	sessions map[string]*session // bound, by resource
 	roster   map[jid.JID]*item   // by bare address
 	blocked  map[jid.JID]struct{}
+	messages []archived
 	version  int // of the roster
 	offline  []*packet
 	waiting  int       // bytes of offline
@@ -130,7 +131,7 @@ func (s *Server) toAccount(p *packet) bool {
 	switch {
 	case refused:
 	case p.kind == stanza.KindMessage:
-		out = a.message(p)
+		out = a.message(a.archive(p, p.from))
 	case p.kind == stanza.KindPresence:
 		out = a.inboundPresence(p)
 	case p.kind == stanza.KindIQ:
