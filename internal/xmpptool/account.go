@@ -85,6 +85,8 @@ func (t *Tool) config(a *account) (client.Config, error) {
 		JID: a.JID.JID, Credentials: sasl.Credentials{Password: password}, Policy: sasl.Policy{AllowPlain: a.AllowPlain},
 		UserAgent: client.UserAgent{Software: name}, Addr: a.Server, DirectTLS: a.DirectTLS, TLS: tlsc,
 		Resolver: t.Resolver, Dial: t.Dial, ConnectTimeout: a.Timeout, RequestTimeout: a.Timeout,
+		// A tool that is killed leaves no session behind that the server keeps, and sends messages to.
+		StreamManagement: client.StreamManagement{Off: true},
 		// One try: who reads the error decides about another.
 		Backoff: client.Backoff{Min: time.Hour, Max: time.Hour},
 	}, nil
