@@ -49,6 +49,7 @@ func runBehaviours(t *testing.T, e env) {
 		{"SEC-03 an answer from somebody else", testSpoof},
 		{"C9 presence is sent by itself", testPresence},
 		{"C14 closing is orderly", testClose},
+		{"L4 a client that nobody uses", testClientState},
 		{"A7 tokens in place of the password", testTokens},
 		{"A7 a token that is refused", testRefusedToken},
 		{"A7 signing out", testSignOut},

@@ -31,7 +31,9 @@ type Client struct {
 	ledger  *ledger
 	pinned  atomic.Bool            // the account has signed in with SCRAM
 	signIn  atomic.Pointer[SignIn] // how that was last done
-	state   xmlstream.Watched[State]
+	// clientState: the server has been seen to take client states.
+	clientState atomic.Bool
+	state       xmlstream.Watched[State]
 
 	// Serve's alone, or that of whoever keeps it from running.
 	moved     *target        // where the last session was sent

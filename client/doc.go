@@ -10,6 +10,8 @@
 // place of the password (XEP-0484 v0.2), for whoever has a [UserAgent] with an ID. With a token one round trip leads from TLS to the
 // session. Where Config.Upgrade says so, servers get the better hash of the password that they ask for (XEP-0480 v0.2).
 //
+// Whoever shows messages to somebody says by [Client.SetActive] whether she looks (XEP-0352 v1.0).
+//
 // A stanza that is larger than the server says it takes (XEP-0478 v0.2) is not sent.
 //
 // [New] checks the configuration and opens nothing. [Client.Serve] connects, hands what arrives to a handler and reconnects, until
