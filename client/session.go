@@ -67,7 +67,11 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 	<-opened
 	c.stats.Sessions.Add(1)
 	if p := c.cfg.Presence; p != nil && !s.resumed { // before anybody else can send
-		if err := c.Send(live, p); err != nil {
+		h, err := c.header(p)
+		if err == nil {
+			err = c.w.SendFirst(live, p, &h)
+		}
+		if err != nil {
 			c.log.Error("presence not sent", zap.Error(err))
 		}
 	}
@@ -85,9 +89,14 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 	case <-live.Done():
 	}
 	err := context.Cause(live)
-	c.session.Store(nil)
 	_ = s.conn.Close()
 	wg.Wait()
+	if c.ledger.on.Load() { // what goes on is to be handled after this, if the handler returns at all
+		handled, cancel := context.WithTimeout(ctx, c.cfg.CloseTimeout)
+		s.reading.Finish(handled)
+		cancel()
+	}
+	c.session.Store(nil)
 	s.reading.Stop()
 	s.in.End()
 	if ctx.Err() != nil || errors.Is(err, ErrHandledCount) || !c.ledger.suspend(err) { // a stream that we closed is not resumed

@@ -67,6 +67,7 @@ type ledger struct {
 	// With the Writer's lock held:
 	queue *streammgmt.Queue
 	keeps bool // the server says that the session can be resumed
+	begun bool // it has been online
 	first bool // the session begins with a wish for stream management
 
 	last lost // Serve's alone once the session has ended, before that of who reads
@@ -93,7 +94,7 @@ func newLedger(c *Client) *ledger {
 }
 
 // Keeps implements xmlstream.Ledger.
-func (l *ledger) Keeps() bool { return l.keeps }
+func (l *ledger) Keeps() bool { return l.keeps && l.begun }
 
 // Full implements xmlstream.Ledger.
 func (l *ledger) Full() bool { return l.on.Load() && l.queue.Full() }
@@ -119,6 +120,7 @@ func (l *ledger) Hand(b []byte) []byte {
 // Begin implements xmlstream.Ledger. Where stream management is not part of the sign-in, the wish for it is the first thing said in a
 // session, so that all that follows is counted, and nothing waits for the server's consent.
 func (l *ledger) Begin(dst []byte) []byte {
+	l.begun = true
 	dst = l.queue.Rewind(dst)
 	if l.first {
 		l.first = false
@@ -212,7 +214,7 @@ func (l *ledger) refused(el xmltree.Element) {
 func (l *ledger) end() (uncertain, unsent int) {
 	l.c.w.Amend(func(dst []byte) []byte {
 		l.on.Store(false)
-		l.keeps, l.first = false, false
+		l.keeps, l.begun, l.first = false, false, false
 		uncertain, unsent = l.queue.Close()
 		return dst
 	})

@@ -26,6 +26,11 @@ func (w *Writer) SendNow(ctx context.Context, s stanza.Stanza, h *stanza.Header)
 	return w.send(ctx, way{session: anySession, now: true}, s, h)
 }
 
+// SendFirst is Send that passes over the Ledger's room, for what a session begins with: nobody reads yet who would make room.
+func (w *Writer) SendFirst(ctx context.Context, s stanza.Stanza, h *stanza.Header) error {
+	return w.send(ctx, way{session: anySession, first: true}, s, h)
+}
+
 // SendWith is Send that gives the Ledger something along.
 func (w *Writer) SendWith(ctx context.Context, ticket any, s stanza.Stanza, h *stanza.Header) error {
 	return w.send(ctx, way{session: anySession, ticket: ticket}, s, h)
@@ -35,6 +40,7 @@ func (w *Writer) SendWith(ctx context.Context, ticket any, s stanza.Stanza, h *s
 type way struct {
 	session int
 	now     bool
+	first   bool
 	ticket  any
 }
 
@@ -51,7 +57,7 @@ func (w *Writer) reserve(ctx context.Context, as *way) error {
 		case w.last, w.err != nil && (ledger == nil || !ledger.Keeps()):
 			return ErrNotConnected
 		case w.err == nil && len(w.buf) >= w.cfg.Buffer:
-		case ledger != nil && ledger.Full():
+		case ledger != nil && !as.first && ledger.Full():
 			if as.now {
 				return ErrFull
 			}

@@ -94,6 +94,14 @@ func (r *Reading) Stop() {
 	<-r.stopped
 }
 
+// Finish returns when all that was read is with the handler and nobody reads any more, since the connection is closed, or when ctx ends.
+func (r *Reading) Finish(ctx context.Context) {
+	select {
+	case <-r.stopped:
+	case <-ctx.Done():
+	}
+}
+
 // Settle returns when what was parsed before is with the handler, or when ctx ends.
 func (r *Reading) Settle(ctx context.Context) {
 	select {
