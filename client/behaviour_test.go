@@ -58,7 +58,6 @@ func runBehaviours(t *testing.T, e env) {
 		{"somebody in the middle", testMiddle},
 		{"A1 A2 A8 A9 the matrix of sign-ins", testMatrix},
 		{"S3 S4 S5 deliveries are acknowledged", testTracked},
-		{"S6 connections are cut at random", testSoak},
 		{"S6 S11 SEC-55 a lost session goes on", testResume},
 	} {
 		t.Run(b.name, func(t *testing.T) { b.run(t, e) })

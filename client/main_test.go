@@ -32,7 +32,9 @@ func TestInProcessServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			runBehaviours(t, env{host: "xmpp.test", addr: s.ClientAddr(), direct: s.ClientTLSAddr(), tls: s.ClientTLS()})
+			e := env{host: "xmpp.test", addr: s.ClientAddr(), direct: s.ClientTLSAddr(), tls: s.ClientTLS()}
+			runBehaviours(t, e)
+			t.Run("S6 connections are cut at random", func(t *testing.T) { testSoak(t, e) })
 		})
 	}
 }
