@@ -51,6 +51,11 @@ faults: ## kill a process at each of its crash points RUNS (100) times, on every
 	POSTERN_FAULT_RUNS=$(or $(RUNS),100) POSTERN_FAULT_SEED=$(SEED) $(GOTEST) -tags integration -timeout 3h -v \
 		-run 'TestFLT(01_Ledger|03_(Two|Conn|Paused)|17_|39_P)' ./outbox
 
+.PHONY: soak
+soak: ## cut a client's connection to a real server CUTS (100) times at random bytes; SEED repeats a run that failed
+	@./scripts/servers.sh
+	POSTERN_SM_CUTS=$(or $(CUTS),100) POSTERN_SM_SEED=$(SEED) $(GOTEST) -tags integration,soak -timeout 3h -v -run TestRealSoak ./client
+
 .PHONY: rows
 rows: ## hold docs/guarantees.md against the tests: every row is named by one
 	$(GOTEST) -tags rows -run TestEveryRowHasATest ./internal/rows

@@ -4,7 +4,6 @@ package client_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -24,14 +23,6 @@ func realEnv(s *servertest.Server) env {
 
 func TestRealServers(t *testing.T) {
 	servers.Each(t, func(t *testing.T, s *servertest.Server) { runBehaviours(t, realEnv(s)) })
-}
-
-// TestRealSoak cuts connections at random for as long as POSTERN_SM_CUTS says.
-func TestRealSoak(t *testing.T) {
-	if os.Getenv("POSTERN_SM_CUTS") == "" {
-		t.Skip("POSTERN_SM_CUTS is not set")
-	}
-	servers.Each(t, func(t *testing.T, s *servertest.Server) { testSoak(t, realEnv(s)) })
 }
 
 // TestRealRestart ends the server and freezes it. The client comes back by itself.
