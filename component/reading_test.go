@@ -90,6 +90,63 @@ func TestReadOn_TakesOver(t *testing.T) {
 	c.oneSession()
 }
 
+// ordered is a handler that takes stanzas before it works on them.
+type ordered struct {
+	take func(out stanza.Sender, id string)
+	work func()
+}
+
+func (o ordered) HandleStanzas(context.Context, stanza.Sender, []stanza.Stanza) {
+	panic("a Taker is not asked to take and to work at once")
+}
+
+func (o ordered) Take(_ context.Context, out stanza.Sender, batch []stanza.Stanza) bool {
+	for _, s := range batch {
+		o.take(out, s.Head().ID)
+	}
+	return true
+}
+
+func (o ordered) Work(context.Context, stanza.Sender) { o.work() }
+
+// TestReadOn_Order has ReadOn called while a handler takes what one read brought: nobody reads on before it has, but afterwards, while it works.
+func TestReadOn_Order(t *testing.T) {
+	first, behind := make(chan struct{}), make(chan struct{})
+	seen, release := make(chan string, 2), make(chan struct{})
+	s := xmpptest.NewServer(t)
+	c := serve(t, component.Config{Domain: jid.MustParse(s.Domain), Secret: component.Secret(s.Secret), Addr: s.Addr}, ordered{
+		take: func(out stanza.Sender, id string) {
+			if id == "1" {
+				out.(stanza.Reader).ReadOn() // as a request does that somebody else makes just then
+				close(first)
+				<-behind
+				for range 1000 { // whoever reads on had the time for it
+					runtime.Gosched()
+				}
+			}
+			seen <- id
+		},
+		work: func() { <-release },
+	}).online()
+	peer := s.Component(s.Domain)
+	peer.Send("<message id='1' from='a@example.org' to='bot@gateway.localhost'/>")
+	<-first
+	peer.Send("<message id='2' from='a@example.org' to='bot@gateway.localhost'/>")
+	close(behind)
+	if got := <-seen; got != "1" {
+		t.Errorf("%s was taken first", got)
+	}
+	for next := ""; next == ""; { // while the other one still works
+		c.ReadOn()
+		select {
+		case next = <-seen:
+		default:
+			runtime.Gosched()
+		}
+	}
+	close(release)
+}
+
 // TestReadOn_SessionEnds ends the session, and the component, while handlers hold the goroutines that read: nobody waits for them.
 func TestReadOn_SessionEnds(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})

@@ -22,7 +22,7 @@ type session struct {
 	conn    net.Conn
 	in      *xmlstream.Inbound
 	reading *xmlstream.Reading
-	h       stanza.Handler
+	handing xmlstream.Handing
 }
 
 func newSession(c *Component, conn net.Conn, p *xmltree.Parser) *session {
@@ -57,7 +57,7 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 	c.stats.Sessions.Add(1)
 	c.setState(PhaseOnline, func(st *State) { st.Cause, st.Failures = nil, 0; st.Sessions++ })
 	run(func() error { return s.keepAlive(live) })
-	s.h = h
+	s.handing = xmlstream.HandTo(h)
 	s.reading.Start(live, func() { c.session.Store(s) }, end)
 
 	select {
@@ -121,9 +121,15 @@ func (s *session) Parse(ctx context.Context, batch []stanza.Stanza) ([]stanza.St
 	return s.in.Parse(ctx, batch)
 }
 
+// Take implements xmlstream.Source.
+func (s *session) Take(ctx context.Context, batch []stanza.Stanza) (work bool) {
+	s.c.isolate("handler", func() { work = s.handing.Take(ctx, s.c, batch) })
+	return work
+}
+
 // Handle implements xmlstream.Source.
 func (s *session) Handle(ctx context.Context, batch []stanza.Stanza) {
-	s.c.isolate("handler", func() { s.h.HandleStanzas(ctx, s.c, batch) })
+	s.c.isolate("handler", func() { s.handing.Handle(ctx, s.c, batch) })
 }
 
 // Fill implements xmlstream.Source. A peer that does not read what we answer is not read from either, or answers would pile up

@@ -100,6 +100,7 @@ type Router struct {
 	idle     []*worker
 	minIdle  int // smallest number of idle workers since idleFrom
 	idleFrom int64
+	drained  bool // nothing has come since, so that workers leave and do not wait
 	runs     runList
 	finished uint64 // turns
 
@@ -188,6 +189,13 @@ func New(cfg Config) (*Router, error) {
 // HandleStanzas implements [stanza.Handler]. It puts the stanzas into their lanes and returns. IQs of type result and error
 // are the stream's business and are ignored.
 func (r *Router) HandleStanzas(ctx context.Context, out stanza.Sender, batch []stanza.Stanza) {
+	if r.Take(ctx, out, batch) {
+		r.Work(ctx, out)
+	}
+}
+
+// Take implements [stanza.Taker]: it puts the stanzas into their lanes, and wants the goroutine where no worker is awake.
+func (r *Router) Take(ctx context.Context, out stanza.Sender, batch []stanza.Stanza) (work bool) {
 	var first, last *turn
 	for _, s := range batch {
 		if iq, ok := s.(*stanza.IQ); ok && !iq.IsRequest() { // guard: SEC-75
@@ -203,9 +211,10 @@ func (r *Router) HandleStanzas(ctx context.Context, out stanza.Sender, batch []s
 		last = t
 	}
 	if first == nil {
-		return
+		return false
 	}
 	r.mu.Lock()
+	r.drained = false
 	sess := r.session(ctx, out)
 	for t := first; t != nil; {
 		next := t.next
@@ -217,14 +226,21 @@ func (r *Router) HandleStanzas(ctx context.Context, out stanza.Sender, batch []s
 		r.setPace(paceWork)
 	}
 	if r.awake == 0 && r.q.ring != nil && sess.reader != nil {
-		r.handleHere(sess)
-		return
+		r.mu.Unlock()
+		return true
 	}
 	wake := r.callWorker()
 	r.mu.Unlock()
 	if wake != nil {
 		wake.wake <- struct{}{}
 	}
+	return false
+}
+
+// Work implements [stanza.Taker]: it handles what is in the lanes.
+func (r *Router) Work(ctx context.Context, out stanza.Sender) {
+	r.mu.Lock()
+	r.handleHere(r.session(ctx, out))
 }
 
 // Drain implements [stanza.Drainer]: it returns when all stanzas taken before the call have been handled and answered, or
@@ -251,6 +267,7 @@ func (r *Router) Drain(ctx context.Context) error {
 		}
 	}
 	r.mu.Lock()
+	r.drained = true
 	r.dismiss(len(r.idle))
 	r.mu.Unlock()
 	return nil

@@ -230,7 +230,7 @@ func (r *Router) finish(w *worker, t *turn) {
 func (r *Router) rest(w *worker) bool {
 	r.awake--
 	r.rests++
-	if len(r.sessions) == 0 { // nobody is there to wait for
+	if len(r.sessions) == 0 || r.drained { // nobody is there to wait for
 		return false
 	}
 	r.idle = append(r.idle, w)

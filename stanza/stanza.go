@@ -117,6 +117,18 @@ type Reader interface {
 	ReadOn()
 }
 
+// Taker is a Handler that takes stanzas before it works on them. From a [Reader] it takes each batch before the next one can be
+// read, and is lent the goroutine afterwards; what a Handler does that is none may begin after what came later, when ReadOn is called
+// from elsewhere just then.
+type Taker interface {
+	Handler
+	// Take takes the stanzas of a batch, as HandleStanzas does, in the order in which they are to be handled. It neither blocks nor
+	// calls out. It returns whether it wants the goroutine for Work.
+	Take(ctx context.Context, out Sender, batch []Stanza) (work bool)
+	// Work is called after a Take that wants it, by the same goroutine, which it may keep while it handles what was taken.
+	Work(ctx context.Context, out Sender)
+}
+
 // Corker is a Sender whose writes can be gathered. While it is corked, what is sent waits in the buffer until the last
 // Uncork, a Flush, or until much has gathered; so many small answers leave in one write.
 type Corker interface {

@@ -106,7 +106,7 @@ func oversized(t *testing.T, s *source, excess, header string) {
 
 func TestSEC27_OversizedStanzas(t *testing.T) {
 	const ns = " xmlns='jabber:component:accept'"
-	const times = 16 << 20
+	const times = 16 << 20 / less
 	for what, s := range map[string]*source{
 		"text":       {begin: "<m i='1'><body>", piece: "x", times: times, end: "</body></m>"},
 		"CDATA":      {begin: "<m i='1'><body><![CDATA[", piece: "]]<", times: times / 3, end: "]]></body></m>"},
@@ -233,7 +233,7 @@ func TestSEC28_Depth(t *testing.T) {
 		}
 	})
 	t.Run("a million", func(t *testing.T) {
-		const n = 1_000_000
+		const n = 1_000_000 / less
 		oversized(t, &source{begin: "<m>", piece: "<a>", times: n, end: strings.Repeat("</a>", n) + "</m>"}, "depth", "<m xmlns='jabber:component:accept'/>")
 	})
 	t.Run("a document", func(t *testing.T) {
@@ -254,7 +254,7 @@ func TestSEC28_Depth(t *testing.T) {
 		}
 	})
 	t.Run("no recursion", func(t *testing.T) {
-		const n = 1_000_000
+		const n = 1_000_000 / less
 		el, err := Parse([]byte(nest(n)), Limits{Bytes: 1 << 30, Depth: n, Elements: n})
 		if err != nil {
 			t.Fatal(err)
@@ -309,7 +309,7 @@ func TestSEC29_AttributesAndElements(t *testing.T) {
 }
 
 func TestSEC30_LinearCost(t *testing.T) {
-	const size = 1 << 18
+	const size = 1 << 18 / less
 	big := strings.Repeat("x", size)
 	for what, s := range map[string]string{
 		"attribute":              "<m a='" + big + "'/>",
@@ -346,7 +346,7 @@ func TestSEC30_LinearCost(t *testing.T) {
 func TestFLT36_SplitReads(t *testing.T) {
 	inputs := map[string]string{
 		"C3 stanzas":        testHeader + " " + chatMessage + "\n" + richMessage + presenceCaps + cyrillicMessage + "</stream:stream>",
-		"C3 a large stanza": testHeader + "<m a='" + strings.Repeat("é\r\n\t&#x20AC;", 18_000) + "'>" + strings.Repeat("x]]é\r\n&amp;<![CDATA[ ]]>\r]]&gt;<b c='d'/>", 18_000) + "</m><n/>",
+		"C3 a large stanza": testHeader + "<m a='" + strings.Repeat("é\r\n\t&#x20AC;", 18_000/less) + "'>" + strings.Repeat("x]]é\r\n&amp;<![CDATA[ ]]>\r]]&gt;<b c='d'/>", 18_000/less) + "</m><n/>",
 		"C3 junk between":   testHeader + "a&amp;é\r\n]]<![CDATA[]]]]>x<a/>&lt;<b/>",
 		"too large":         testHeader + "<m i='1'>" + strings.Repeat("<![CDATA[>]]]><a b='/>'>x</a>", 50_000) + "</m>" + chatMessage,
 		"too deep":          testHeader + strings.Repeat("<a b='>'>", 100) + strings.Repeat("</a>", 100) + chatMessage,
@@ -370,7 +370,7 @@ func TestFLT36_SplitReads(t *testing.T) {
 
 // TestFLT37_HostileStreamsInLittleMemory reads all of them and adds up what each allocates.
 func TestFLT37_HostileStreamsInLittleMemory(t *testing.T) {
-	const times = 2 << 20
+	const times = 2 << 20 / less
 	for what, s := range map[string]*source{
 		"SEC-26 header":     {begin: "<stream:stream ", piece: " ", times: times},
 		"SEC-27 text":       {begin: testHeader + "<m>", piece: "xxxxxxxx", times: times},
@@ -399,5 +399,38 @@ func TestFLT37_HostileStreamsInLittleMemory(t *testing.T) {
 				t.Errorf("%d bytes kept", kept)
 			}
 		})
+	}
+}
+
+// TestReadSize reads the same with a small buffer, and gives back what a large tag took.
+func TestReadSize(t *testing.T) {
+	big := strings.Repeat("x", 100<<10)
+	s := testHeader + richMessage + "<m a='" + big + "'/>" + chatMessage + presenceCaps
+	for _, size := range []int{1, minReadSize, 4 << 10, readSize, 64 << 10} {
+		p := NewParser(Config{ReadSize: size})
+		var got, want []string
+		for q, all := range map[*Parser]*[]string{p: &got, NewParser(Config{}): &want} {
+			r := strings.NewReader(s)
+			for {
+				tok, err := q.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tok == TokenElement {
+					*all = append(*all, q.Element().String())
+				}
+				if tok == TokenNone {
+					if _, err := q.Fill(r); err != nil {
+						break
+					}
+				}
+			}
+		}
+		if len(got) != 4 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%d bytes: %d stanzas", size, len(got))
+		}
+		if most := 2 * max(size, minReadSize); cap(p.buf) > most {
+			t.Errorf("%d bytes: %d are kept", size, cap(p.buf))
+		}
 	}
 }

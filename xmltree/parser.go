@@ -56,12 +56,13 @@ const (
 )
 
 const (
-	readSize  = 32 << 10  // the usual size of the read buffer
-	keepText  = 128 << 10 // scratch memory above this is given back after a large stanza
-	keepNodes = 4096
-	maxBytes  = 1 << 30 // offsets of 32 bits do for the text of a stanza
-	maxAttrs  = 1024    // duplicates are found by comparing each with each
-	maxBinds  = 256     // namespace declarations in scope, not counting one for each open element; a prefix is looked for in all
+	readSize    = 32 << 10  // the usual size of the read buffer
+	minReadSize = 1 << 10   // the least that may be configured
+	keepText    = 128 << 10 // scratch memory above this is given back after a large stanza
+	keepNodes   = 4096
+	maxBytes    = 1 << 30 // offsets of 32 bits do for the text of a stanza
+	maxAttrs    = 1024    // duplicates are found by comparing each with each
+	maxBinds    = 256     // namespace declarations in scope, not counting one for each open element; a prefix is looked for in all
 )
 
 // Parser reads one XML stream incrementally: XML 1.0 with namespaces, restricted as RFC 6120 section 11 demands, strictly,
@@ -75,6 +76,7 @@ type Parser struct {
 	content   string
 	base      int // depth of a stanza: 1 in a stream, 0 in a document
 
+	size int // usual, of buf
 	buf  []byte
 	r, w int   // buf[r:w] is not parsed yet
 	off  int64 // offset of buf[0] in the stream
@@ -132,11 +134,17 @@ type Config struct {
 	// ContentNS, where set, is the stream's content namespace (RFC 6120 section 4.8.2). Names in it are reported in the
 	// namespace ContentAs, so that a stanza is the same whatever stream carried it.
 	ContentNS, ContentAs string
+	// ReadSize is the usual size in bytes of the read buffer, which is kept while nothing comes; default 32 KiB, at least 1 KiB. A tag
+	// that is larger is read all the same.
+	ReadSize int
 }
 
 // NewParser returns a Parser at the start of a stream.
 func NewParser(c Config) *Parser {
-	p := &Parser{limits: c.Limits.withDefaults(), contentNS: c.ContentNS, content: c.ContentAs, base: 1, textNode: -1}
+	p := &Parser{limits: c.Limits.withDefaults(), contentNS: c.ContentNS, content: c.ContentAs, base: 1, textNode: -1, size: readSize}
+	if c.ReadSize > 0 {
+		p.size = max(c.ReadSize, minReadSize)
+	}
 	if c.Document {
 		p.base = 0
 	}
@@ -179,14 +187,14 @@ func (p *Parser) Fill(r io.Reader) (int, error) {
 	if p.r == p.w {
 		p.off += int64(p.r)
 		p.r, p.w = 0, 0
-		if cap(p.buf) > 2*readSize {
+		if cap(p.buf) > 2*p.size {
 			p.buf = nil
 		}
 	}
-	if len(p.buf)-p.w < readSize/4 {
+	if len(p.buf)-p.w < p.size/4 {
 		need := p.w - p.r
-		if len(p.buf)-need < readSize/2 { // only a tag larger than the buffer comes here: double, so that copying stays linear
-			grown := make([]byte, max(readSize, 2*len(p.buf)))
+		if len(p.buf)-need < p.size/2 { // only a tag larger than the buffer comes here: double, so that copying stays linear
+			grown := make([]byte, max(p.size, 2*len(p.buf)))
 			copy(grown, p.buf[p.r:p.w])
 			p.buf = grown
 		} else {

@@ -14,6 +14,9 @@ const looks = 4
 // tlsRecord is how much crypto/tls writes at a time.
 const tlsRecord = 16 << 10
 
+// Whole is a connection that is of no use any more after a write that timed out, as a TLS connection is.
+type Whole interface{ Whole() }
+
 // deliver writes b in as few writes as it can and returns how many bytes and writes that were. It gives up when the peer has
 // taken nothing for the time configured, and at the latest a quarter of that later; a peer that is slow but takes something is
 // waited for.
@@ -21,7 +24,8 @@ func (w *Writer) deliver(conn net.Conn, b []byte) (n, writes int, err error) {
 	// After a write that timed out a TLS connection is of no use any more, so there each record, which is a write of its own
 	// anyway, has all the time.
 	piece, look, patience := len(b), w.cfg.Timeout/looks, looks
-	if _, ok := conn.(*tls.Conn); ok {
+	_, whole := conn.(Whole)
+	if _, ok := conn.(*tls.Conn); ok || whole {
 		piece, look, patience = tlsRecord, w.cfg.Timeout, 1
 	}
 	for idle := 0; n < len(b); { // idle: looks in a row at which nothing had been taken

@@ -11,6 +11,12 @@ type Pulse struct {
 	Reads   func() uint64                             // how often something was read
 	Reading func() bool                               // whether the stream waits for input now
 	Ask     func(ctx context.Context) (forget func()) // asks for a sign of life; forget is called when one came
+
+	// Silence, where set, tells how long we may say nothing ourselves, each time that this changes; 0: for ever. Writes returns how often
+	// something was written, and Speak writes what means nothing.
+	Silence <-chan time.Duration
+	Writes  func() uint64
+	Speak   func()
 }
 
 // Watch returns nil when ctx ends, and dead when the peer gives no sign of life: nothing was read for Every, and nothing for as
@@ -22,6 +28,8 @@ func (p Pulse) Watch(ctx context.Context, dead error) error {
 		return nil
 	}
 	const checks = 4
+	var mute mute
+	defer mute.stop()
 	tick := time.NewTicker(p.Every / checks)
 	defer tick.Stop()
 	var seen uint64
@@ -30,6 +38,12 @@ func (p Pulse) Watch(ctx context.Context, dead error) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case limit := <-p.Silence:
+			mute.set(limit)
+			continue
+		case <-mute.due():
+			mute.check(p.Writes(), p.Speak)
+			continue
 		case <-tick.C:
 		}
 		if reads := p.Reads(); reads != seen || !p.Reading() {
@@ -49,5 +63,46 @@ func (p Pulse) Watch(ctx context.Context, dead error) error {
 			forget = p.Ask(askCtx)
 			cancel()
 		}
+	}
+}
+
+// mute watches for how long we have said nothing.
+type mute struct {
+	tick   *time.Ticker // nil while that may be for ever
+	writes uint64
+	checks int // in a row that found nothing new
+}
+
+func (m *mute) set(limit time.Duration) {
+	m.stop()
+	if limit > 0 {
+		m.tick = time.NewTicker(max(limit/4, time.Millisecond))
+	}
+	m.checks = 0
+}
+
+func (m *mute) due() <-chan time.Time {
+	if m.tick == nil {
+		return nil
+	}
+	return m.tick.C
+}
+
+// check speaks when three quarters of the limit may have passed in silence.
+func (m *mute) check(writes uint64, speak func()) {
+	if writes != m.writes {
+		m.writes, m.checks = writes, 0
+		return
+	}
+	if m.checks++; m.checks >= 2 {
+		m.checks = 0
+		speak()
+	}
+}
+
+func (m *mute) stop() {
+	if m.tick != nil {
+		m.tick.Stop()
+		m.tick = nil
 	}
 }

@@ -15,7 +15,9 @@ var errExit = errors.New("the goroutine that reads was ended")
 type Source interface {
 	// Parse appends the stanzas for the handler, among all that was read so far, to batch.
 	Parse(ctx context.Context, batch []stanza.Stanza) ([]stanza.Stanza, error)
-	// Handle gives stanzas to the handler.
+	// Take gives stanzas to a handler that takes them before it works on them ([stanza.Taker]), and reports whether Handle is to be called.
+	Take(ctx context.Context, batch []stanza.Stanza) bool
+	// Handle gives stanzas to the handler, or lets it work on those that it took.
 	Handle(ctx context.Context, batch []stanza.Stanza)
 	// Fill reads once.
 	Fill(ctx context.Context) error
@@ -117,8 +119,8 @@ func (r *Reading) read(ctx context.Context, turn *readTurn) error {
 	for r.failed == nil {
 		r.intake <- struct{}{}
 		batch, r.failed = r.source.Parse(ctx, batch[:0])
-		if len(batch) > 0 {
-			turn.state.Store(turnLent)
+		if len(batch) > 0 && r.source.Take(ctx, batch) {
+			turn.state.Store(turnLent) // from here on what comes next may be taken
 			if r.stop.Load() {
 				r.ReadOn()
 			}
@@ -126,8 +128,8 @@ func (r *Reading) read(ctx context.Context, turn *readTurn) error {
 			if !turn.state.CompareAndSwap(turnLent, turnReads) {
 				return nil
 			}
-			clear(batch)
 		}
+		clear(batch)
 		<-r.intake
 		if r.failed != nil {
 			break
