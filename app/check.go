@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
 	"github.com/postern-im/postern/admin"
 	"github.com/postern-im/postern/delegation"
@@ -23,27 +23,35 @@ import (
 // checkCommand is "gateway check".
 type checkCommand struct {
 	configured
-	ConfigOnly bool          `help:"Only read the configuration; connect to nothing."`
-	JSON       bool          `name:"json" help:"Write one JSON object in place of text."`
-	Force      bool          `help:"Open a link even though the gateway seems to run: the server may then end either, or spread the stanzas over both."`
-	Timeout    time.Duration `help:"How long the server may say nothing." default:"10s" placeholder:"TIME"`
+
+	configOnly bool
+	json       bool
+	force      bool
+	timeout    time.Duration
 }
 
-// Help implements kong.HelpProvider.
-func (c checkCommand) Help() string {
-	return c.p.expand(`Reads the configuration, resolves and connects to the server's address, logs in as the gateway would, and asks the server
+func (c *checkCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check", Short: "Find out what stands in the way of the gateway, and what to do about it.",
+		Long: `Reads the configuration, resolves and connects to the server's address, logs in as the gateway would, and asks the server
 what it is and what it grants. Each step has a verdict; where one fails, what to do about it stands below, such as the lines to
 add to Prosody's or ejabberd's configuration.
 
 A component has one link. So when the gateway itself runs with this configuration, its own state is shown instead.
 
-Exit codes: 0 all is well, 1 something is not, 2 wrong configuration, 3 refused by the server.
-
-Examples:
-
-  ${name} check --config gateway.yaml
+Exit codes: 0 all is well, 1 something is not, 2 wrong configuration, 3 refused by the server.`,
+		Example: c.p.expand(`  ${name} check --config gateway.yaml
   ${name} check --config gateway.yaml --config-only
-  ${name} check --config gateway.yaml --json | jq -r '.findings[] | select(.verdict == "fail") | .summary'`)
+  ${name} check --config gateway.yaml --json | jq -r '.findings[] | select(.verdict == "fail") | .summary'`),
+	}
+	flags := cmd.Flags()
+	c.flags(flags, "YAML `FILE` with the configuration. Environment variables override it, and the flags below override these.")
+	flags.BoolVar(&c.configOnly, "config-only", false, "Only read the configuration; connect to nothing.")
+	flags.BoolVar(&c.json, "json", false, "Write one JSON object in place of text.")
+	flags.BoolVar(&c.force, "force", false,
+		"Open a link even though the gateway seems to run: the server may then end either, or spread the stanzas over both.")
+	flags.DurationVar(&c.timeout, "timeout", 10*time.Second, "How long the server may say nothing.")
+	return cmd
 }
 
 // checkReport is what --json writes.
@@ -52,17 +60,17 @@ type checkReport struct {
 	Findings []doctor.Finding `json:"findings"`
 }
 
-func (c *checkCommand) run(ctx context.Context, k *kong.Context) int {
+func (c *checkCommand) run(ctx context.Context) int {
 	show := func(f doctor.Finding) {
-		if !c.JSON {
+		if !c.json {
 			_ = doctor.Print(c.p.stdout, f) // no one to tell
 		}
 	}
-	src := c.source(k)
+	src := c.source()
 	cfg, warnings, err := load(src)
 	findings := configFindings(src, cfg, warnings, err)
 	if err != nil {
-		if c.JSON {
+		if c.json {
 			c.writeJSON(checkReport{Findings: findings})
 		} else {
 			c.p.complain(err)
@@ -73,7 +81,7 @@ func (c *checkCommand) run(ctx context.Context, k *kong.Context) int {
 		show(f)
 	}
 	report := doctor.Report{Findings: findings}
-	if !c.ConfigOnly {
+	if !c.configOnly {
 		found, err := c.examine(ctx, cfg, show)
 		if err != nil {
 			c.p.complain(err)
@@ -81,7 +89,7 @@ func (c *checkCommand) run(ctx context.Context, k *kong.Context) int {
 		}
 		report.Findings, report.Refused = append(report.Findings, found.Findings...), found.Refused
 	}
-	if c.JSON {
+	if c.json {
 		c.writeJSON(checkReport{Healthy: report.Healthy(), Findings: report.Findings})
 	}
 	switch {
@@ -108,11 +116,11 @@ func (c *checkCommand) examine(ctx context.Context, cfg Config, show func(doctor
 	if err != nil {
 		return doctor.Report{}, err
 	}
-	dc := doctor.Config{Component: cc, Servers: servers, Grants: cfg.Grants.wanted(), Timeout: c.Timeout}
+	dc := doctor.Config{Component: cc, Servers: servers, Grants: cfg.Grants.wanted(), Timeout: c.timeout}
 	if err := c.delegated(&dc); err != nil {
 		return doctor.Report{}, err
 	}
-	if !c.Force {
+	if !c.force {
 		dc.Running = func(ctx context.Context) (found, ready bool, reason string) { return askRunning(ctx, cfg) }
 	}
 	return doctor.Examine(ctx, dc, show), nil

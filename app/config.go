@@ -13,29 +13,29 @@ import (
 // Config is everything that an operator can set. A value comes from the file, then the environment, then the command line;
 // docs/operate.md has the table.
 //
-// In the tags, yaml is the key in the file, of which the names of the environment variable and of the flag follow; help is
-// what --help says.
+// In the tags, yaml is the key in the file, of which the names of the environment variable and of the flag follow; help, placeholder
+// and group are what --help says. What is secret has no flag.
 type Config struct {
-	Component ComponentConfig `yaml:"component" embed:"" prefix:"component-" group:"Link to the server:"`
-	Server    ServerConfig    `yaml:"server" embed:"" prefix:"server-" group:"Link to the server:"`
-	Grants    GrantsConfig    `yaml:"grants" embed:"" prefix:"grants-" group:"Grants of the server:"`
-	Database  DatabaseConfig  `yaml:"database" embed:"" prefix:"database-" group:"State:"`
-	Secrets   SecretsConfig   `yaml:"secrets" embed:"" prefix:"secrets-" group:"State:"`
-	Lease     LeaseConfig     `yaml:"lease" embed:"" prefix:"lease-" group:"State:"`
-	Outbox    OutboxConfig    `yaml:"outbox" embed:"" prefix:"outbox-" group:"State:"`
-	Router    RouterConfig    `yaml:"router" embed:"" prefix:"router-" group:"Load:"`
-	Admin     AdminConfig     `yaml:"admin" embed:"" prefix:"admin-" group:"Watching:"`
-	Log       LogConfig       `yaml:"log" embed:"" prefix:"log-" group:"Watching:"`
+	Component ComponentConfig `yaml:"component" group:"Link to the server:"`
+	Server    ServerConfig    `yaml:"server" group:"Link to the server:"`
+	Grants    GrantsConfig    `yaml:"grants" group:"Grants of the server:"`
+	Database  DatabaseConfig  `yaml:"database" group:"State:"`
+	Secrets   SecretsConfig   `yaml:"secrets" group:"State:"`
+	Lease     LeaseConfig     `yaml:"lease" group:"State:"`
+	Outbox    OutboxConfig    `yaml:"outbox" group:"State:"`
+	Router    RouterConfig    `yaml:"router" group:"Load:"`
+	Admin     AdminConfig     `yaml:"admin" group:"Watching:"`
+	Log       LogConfig       `yaml:"log" group:"Watching:"`
 }
 
 // ComponentConfig is the link to the server (XEP-0114).
 type ComponentConfig struct {
-	Domain         jid.Strict       `yaml:"domain" help:"The gateway's own domain, as the server knows it." placeholder:"DOMAIN"`
-	Secret         component.Secret `yaml:"secret" kong:"-" secret:"true" help:"The secret shared with the server."`
+	Domain         jid.Strict       `yaml:"domain" help:"The gateway's own domain, as the server knows it; the default database is named for it." placeholder:"DOMAIN"`
+	Secret         component.Secret `yaml:"secret" secret:"true" help:"The secret shared with the server."`
 	SecretFile     string           `yaml:"secret_file" help:"A file that holds the secret, and nothing else." placeholder:"FILE"`
 	Address        string           `yaml:"address" help:"Where the server listens for components: host:port, or unix:/path." placeholder:"ADDR"`
-	TLS            bool             `yaml:"tls" help:"Speak TLS from the first byte on (ejabberd; Prosody cannot)." negatable:""`
-	TLSCA          string           `yaml:"tls_ca" name:"tls-ca" help:"PEM file of the authorities to trust in place of the system's." placeholder:"FILE"`
+	TLS            bool             `yaml:"tls" help:"Speak TLS from the first byte on (ejabberd; Prosody cannot)."`
+	TLSCA          string           `yaml:"tls_ca" help:"PEM file of the authorities to trust in place of the system's." placeholder:"FILE"`
 	TLSName        string           `yaml:"tls_name" help:"The name in the server's certificate, where it is not the host of the address." placeholder:"NAME"`
 	ConnectTimeout time.Duration    `yaml:"connect_timeout" help:"From dialling to the end of the handshake." placeholder:"TIME"`
 	RequestTimeout time.Duration    `yaml:"request_timeout" help:"How long to wait for the answer to a request of ours." placeholder:"TIME"`
@@ -68,8 +68,8 @@ type RouterConfig struct {
 // AdminConfig is the HTTP side: health, readiness, metrics.
 type AdminConfig struct {
 	Listen string `yaml:"listen" help:"Address of health, readiness and metrics; \"off\" for none." placeholder:"ADDR"`
-	Public bool   `yaml:"public" help:"Allow an address that others than this machine can reach: there is no authentication." negatable:""`
-	Pprof  bool   `yaml:"pprof" help:"Serve Go's profiles under /debug/pprof/." negatable:""`
+	Public bool   `yaml:"public" help:"Allow an address that others than this machine can reach: there is no authentication."`
+	Pprof  bool   `yaml:"pprof" help:"Serve Go's profiles under /debug/pprof/."`
 }
 
 // LogConfig is what is logged and how. Level and Wire can be changed while the gateway runs, by SIGHUP.

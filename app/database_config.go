@@ -11,10 +11,10 @@ import (
 
 // DatabaseConfig is where the gateway keeps its state. A database belongs to one gateway.
 type DatabaseConfig struct {
-	URL            DSN           `yaml:"url" kong:"-" secret:"true" help:"postgres://USER:PASSWORD@HOST/NAME, sqlite:FILE, or memory to keep nothing; default: a SQLite file named for the gateway's domain, in the user's state folder."`
+	URL            DSN           `yaml:"url" secret:"true" help:"postgres://USER:PASSWORD@HOST/NAME, sqlite:FILE, or memory to keep nothing; default: a SQLite file named for the gateway's domain, in the user's state folder."`
 	URLFile        string        `yaml:"url_file" help:"A file that holds the URL, and nothing else." placeholder:"FILE"`
-	Migrate        bool          `yaml:"migrate" help:"Bring the schema up to date at the start; otherwise wait until somebody has." negatable:""`
-	MigrateURL     DSN           `yaml:"migrate_url" kong:"-" secret:"true" help:"URL for migrations, where another user may change the schema, or to get past a pooler (Postgres)."`
+	Migrate        bool          `yaml:"migrate" help:"Bring the schema up to date at the start; otherwise wait until somebody has."`
+	MigrateURL     DSN           `yaml:"migrate_url" secret:"true" help:"URL for migrations, where another user may change the schema, or to get past a pooler (Postgres)."`
 	MigrateURLFile string        `yaml:"migrate_url_file" help:"A file that holds the URL for migrations, and nothing else." placeholder:"FILE"`
 	Connections    int           `yaml:"connections" help:"Connections at most (Postgres)." placeholder:"N"`
 	Timeout        time.Duration `yaml:"timeout" help:"How long the database may take over one thing." placeholder:"TIME"`

@@ -8,17 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
-	"github.com/postern-im/postern/component"
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/internal/democheck"
-	"github.com/postern-im/postern/internal/settings"
 	"github.com/postern-im/postern/internal/xmppserver"
 	"github.com/postern-im/postern/jid"
 )
@@ -27,15 +25,13 @@ import (
 type demoCommand struct {
 	p *program
 
-	Config    string        `short:"c" help:"YAML file, for the network's own settings." placeholder:"FILE"`
-	Port      int           `help:"Port for clients; default 5222, or any that is free. 0: any." default:"-1" placeholder:"PORT"`
-	TLSPort   int           `name:"tls-port" help:"Port for clients with direct TLS; default 5223, or any that is free. 0: any." default:"-1" placeholder:"PORT"`
-	AdminPort int           `help:"Port of health and metrics. 0: any." default:"0" placeholder:"PORT"`
-	CAFile    string        `name:"ca-file" help:"Where to write the certificate of the demo's own authority; default: a temporary file." placeholder:"FILE"`
-	LogLevel  string        `help:"debug, info, warn or error." default:"warn" enum:"debug,info,warn,error" placeholder:"LEVEL"`
-	LogWire   string        `help:"Log every stanza of the gateway: off, redacted or full." default:"off" enum:"off,redacted,full" placeholder:"MODE"`
-	Check     string        `help:"Do not start anything, but drive the demo that prints this URL, as a user would." placeholder:"URL"`
-	CheckTime time.Duration `help:"How long --check may take." default:"30s" placeholder:"TIME"`
+	config        string
+	port, tlsPort int // -1: the usual one, or any
+	adminPort     int
+	caFile        string
+	level, wire   string // of the log
+	target        string // of --check
+	targetTime    time.Duration
 }
 
 // The demo's server and accounts. Passwords are the names.
@@ -46,23 +42,33 @@ const (
 
 var demoUsers = []string{"admin", "test", "user2"}
 
-// Help implements kong.HelpProvider.
-func (c demoCommand) Help() string {
-	return c.p.expand(`Runs an XMPP server, the gateway and the network behind it in one process, reachable from this machine alone, and says how
+func (c *demoCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Try it: a server, the gateway and its network in one process.",
+		Long: `Runs an XMPP server, the gateway and the network behind it in one process, reachable from this machine alone, and says how
 to log in. Nothing is kept when it ends.
 
 --check drives a running demo: it logs in over TCP with TLS, looks around, pings, and writes to the gateway. It fails
-unless what it writes comes back.
-
-Examples:
-
-  ${name} demo
+unless what it writes comes back.`,
+		Example: c.p.expand(`  ${name} demo
   ${name} demo --port 0 --log-level debug --log-wire full
-  ${name} demo --check 'xmpp://test:test@127.0.0.1:5222/gateway.localhost?domain=localhost&ca=%2Ftmp%2Fca.pem'`)
+  ${name} demo --check 'xmpp://test:test@127.0.0.1:5222/gateway.localhost?domain=localhost&ca=%2Ftmp%2Fca.pem'`),
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&c.config, "config", "c", "", "YAML `FILE`, for the network's own settings.")
+	flags.IntVar(&c.port, "port", -1, "`PORT` for clients; default 5222, or any that is free. 0: any.")
+	flags.IntVar(&c.tlsPort, "tls-port", -1, "`PORT` for clients with direct TLS; default 5223, or any that is free. 0: any.")
+	flags.IntVar(&c.adminPort, "admin-port", 0, "`PORT` of health and metrics. 0: any.")
+	flags.StringVar(&c.caFile, "ca-file", "", "`FILE` to write the certificate of the demo's own authority to; default: a temporary one.")
+	cli.Enum(flags, &c.level, "log-level", "warn", "`LEVEL` of the log: debug, info, warn or error.", "debug", "info", "warn", "error")
+	cli.Enum(flags, &c.wire, "log-wire", WireOff, "`MODE` in which every stanza of the gateway is logged: off, redacted or full.", WireOff, WireRedacted, WireFull)
+	flags.StringVar(&c.target, "check", "", "Do not start anything, but drive the demo that prints this `URL`, as a user would.")
+	flags.DurationVar(&c.targetTime, "check-time", 30*time.Second, "How long --check may take.")
+	return cmd
 }
 
-func (c *demoCommand) run(ctx context.Context, _ *kong.Context) int {
-	if c.Check != "" {
+func (c *demoCommand) run(ctx context.Context) int {
+	if c.target != "" {
 		return c.check(ctx)
 	}
 	code, err := c.serve(ctx)
@@ -74,12 +80,12 @@ func (c *demoCommand) run(ctx context.Context, _ *kong.Context) int {
 
 // check is the other side of the demo.
 func (c *demoCommand) check(ctx context.Context) int {
-	target, err := democheck.ParseTarget(c.Check)
+	target, err := democheck.ParseTarget(c.target)
 	if err != nil {
 		c.p.complain(err)
 		return ExitConfig
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.CheckTime)
+	ctx, cancel := context.WithTimeout(ctx, c.targetTime)
 	defer cancel()
 	err = democheck.Check(ctx, target, func(what string) { c.say("ok    %s\n", what) })
 	if err != nil {
@@ -128,7 +134,7 @@ func (c *demoCommand) serve(ctx context.Context) (code int, err error) {
 // server starts the server. Without a port given it takes the usual one, or any if that is in use.
 func (c *demoCommand) server(ctx context.Context, secret string) (*xmppserver.Server, error) {
 	const clients, clientsTLS = 5222, 5223
-	port, tlsPort := c.Port, c.TLSPort
+	port, tlsPort := c.port, c.tlsPort
 	usual := port < 0 || tlsPort < 0
 	if port < 0 {
 		port = clients
@@ -138,7 +144,7 @@ func (c *demoCommand) server(ctx context.Context, secret string) (*xmppserver.Se
 	}
 	srv, err := startServer(ctx, port, tlsPort, secret)
 	if usual && errors.Is(err, syscall.EADDRINUSE) {
-		return startServer(ctx, max(0, c.Port), max(0, c.TLSPort), secret)
+		return startServer(ctx, max(0, c.port), max(0, c.tlsPort), secret)
 	}
 	return srv, err
 }
@@ -165,7 +171,7 @@ func startServer(ctx context.Context, port, tlsPort int, secret string) (*xmppse
 
 // writeCA writes the certificate to where the user wants it, or to a file that cleanUp removes.
 func (c *demoCommand) writeCA(pem []byte) (name string, cleanUp func(), err error) {
-	name, cleanUp = c.CAFile, func() {}
+	name, cleanUp = c.caFile, func() {}
 	if name == "" {
 		dir, err := os.MkdirTemp("", c.p.name+"-demo-")
 		if err != nil {
@@ -191,31 +197,23 @@ func (c *demoCommand) load(addr, secret string) (Config, []string, error) {
 			environ = append(environ, e)
 		}
 	}
-	domain := jid.Strict{JID: jid.MustParse(demoDomain)}
-	return load(source{file: c.Config, environ: environ, prefix: c.p.prefix, sections: c.p.sections, flags: func(s *settings.Set) {
-		for _, v := range []struct {
-			flag  string
-			value any
-		}{
-			{"component-domain", domain},
-			{"component-secret", component.Secret(secret)},
-			{"component-address", addr},
-			{"component-tls", false},
-			{"server-domains", []string{demoHost}},
-			{"database-url", dsnMemory},
-			{"database-url-file", ""},
-			{"database-migrate-url", DSN("")},
-			{"database-migrate-url-file", ""},
-			{"secrets-key-file", ""},
-			{"secrets-keys", Keys("")},
-			{"admin-listen", net.JoinHostPort("127.0.0.1", fmt.Sprint(c.AdminPort))},
-			{"admin-public", false},
-			{"log-level", c.LogLevel},
-			{"log-format", FormatConsole},
-			{"log-wire", c.LogWire},
-		} {
-			s.Flag(v.flag, reflect.ValueOf(v.value))
-		}
+	return load(source{file: c.config, environ: environ, prefix: c.p.prefix, sections: c.p.sections, flags: map[string]string{
+		"component-domain":          demoDomain,
+		"component-secret":          secret,
+		"component-address":         addr,
+		"component-tls":             "false",
+		"server-domains":            demoHost,
+		"database-url":              string(dsnMemory),
+		"database-url-file":         "",
+		"database-migrate-url":      "",
+		"database-migrate-url-file": "",
+		"secrets-key-file":          "",
+		"secrets-keys":              "",
+		"admin-listen":              net.JoinHostPort("127.0.0.1", fmt.Sprint(c.adminPort)),
+		"admin-public":              "false",
+		"log-level":                 c.level,
+		"log-format":                FormatConsole,
+		"log-wire":                  c.wire,
 	}})
 }
 

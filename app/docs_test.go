@@ -17,14 +17,12 @@ func TestSettingsAreDocumented(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| setting | default | meaning |\n|---|---|---|\n")
 	cfg := Defaults()
-	help := make(map[string]string)
-	helps(help, "", reflect.TypeOf(cfg))
 	for _, f := range settings.New(&cfg).Fields() {
 		def := ""
 		if v := reflect.ValueOf(f.Any()); !v.IsZero() {
 			def = fmt.Sprintf("`%v`", f.Any())
 		}
-		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.Key, def, help[f.Key])
+		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.Key, def, f.Help())
 	}
 	const begin, end = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 	data, err := os.ReadFile(operate)
@@ -45,18 +43,6 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 	if err := os.WriteFile(operate, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func helps(into map[string]string, prefix string, t reflect.Type) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		key := prefix + f.Tag.Get("yaml")
-		if f.Type.Kind() == reflect.Struct && f.Tag.Get("help") == "" {
-			helps(into, key+".", f.Type)
-			continue
-		}
-		into[key] = f.Tag.Get("help")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
 	"github.com/postern-im/postern/internal/doctor"
 	"github.com/postern-im/postern/storage"
@@ -17,19 +17,23 @@ import (
 type grantsCommand struct {
 	stateful
 
-	History int  `help:"Show this many of what each server granted before, the newest first." default:"1" placeholder:"N"`
-	JSON    bool `name:"json" help:"Write one JSON array in place of text."`
+	history int
+	json    bool
 }
 
-// Help implements kong.HelpProvider.
-func (c grantsCommand) Help() string {
-	return c.p.expand(`Shows what servers have granted, as the gateway was told when it was last connected: since when, and when it was last told so.
-It connects to no server; check does, and compares what is granted with what is wanted.
-
-Examples:
-
-  ${name} grants --config gateway.yaml
-  ${name} grants --config gateway.yaml --history=20`)
+func (c *grantsCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "grants", Short: "Show what servers have granted.",
+		Long: `Shows what servers have granted, as the gateway was told when it was last connected: since when, and when it was last told so.
+It connects to no server; check does, and compares what is granted with what is wanted.`,
+		Example: c.p.expand(`  ${name} grants --config gateway.yaml
+  ${name} grants --config gateway.yaml --history=20`),
+	}
+	flags := cmd.Flags()
+	c.flags(flags)
+	flags.IntVar(&c.history, "history", 1, "Show this many of what each server granted before, the newest first.")
+	flags.BoolVar(&c.json, "json", false, "Write one JSON array in place of text.")
+	return cmd
 }
 
 // grantReport is a grant as --json writes it.
@@ -41,13 +45,13 @@ type grantReport struct {
 	Grants  []string          `json:"grants"`
 }
 
-func (c *grantsCommand) run(ctx context.Context, k *kong.Context) int {
-	return c.withDatabase(ctx, k, func(ctx context.Context, d *database) error {
-		list, err := grantHistory(ctx, d, c.History)
+func (c *grantsCommand) run(ctx context.Context) int {
+	return c.withDatabase(ctx, func(ctx context.Context, d *database) error {
+		list, err := grantHistory(ctx, d, c.history)
 		if err != nil {
 			return err
 		}
-		if c.JSON {
+		if c.json {
 			return c.writeJSON(list)
 		}
 		if len(list) == 0 {

@@ -23,9 +23,9 @@ import (
 type source struct {
 	file     string // or ""
 	environ  []string
-	prefix   string // of environment variables
-	program  string // name of the program
-	flags    func(*settings.Set)
+	prefix   string            // of environment variables
+	program  string            // name of the program
+	flags    map[string]string // by name, without dashes
 	sections []section
 	// stateOnly reads all and checks only what concerns the gateway's state.
 	stateOnly bool
@@ -54,9 +54,7 @@ func load(src source) (cfg Config, warnings []string, err error) {
 		set.ReadFile(src.file)
 	}
 	warnings = set.Environ(src.prefix, src.environ)
-	if src.flags != nil {
-		src.flags(set)
-	}
+	set.Flags(src.flags)
 	if set.Unreadable() {
 		return cfg, warnings, set.Err()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/internal/settings"
 )
 
@@ -82,12 +83,12 @@ func TestLayers(t *testing.T) {
 		t.Helper()
 		p := newProgram(echo())
 		p.environ = append([]string{"HOME=/home/gateway"}, env...)
-		c := newCLI(p)
-		k, err := kong.Must(c).Parse(append([]string{"run", "-c", name}, args...))
-		if err != nil {
+		c, l := &runCommand{configured{p: p}}, cli.New("gateway", "")
+		l.Add("", c.define(), c.run)
+		if _, err := l.Parse(append([]string{"run", "-c", name}, args...), io.Discard); err != nil {
 			t.Fatal(err)
 		}
-		cfg, _, err := c.Run.load(k)
+		cfg, _, err := c.load()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +109,10 @@ func TestLayers(t *testing.T) {
 	cfg = load(env, []string{"--component-address=127.0.0.1:3", "--no-admin-pprof", "--router-handler-timeout=5s"})
 	if cfg.Component.Address != "127.0.0.1:3" || cfg.Admin.Pprof || cfg.Router.HandlerTimeout != 5*time.Second {
 		t.Errorf("flags: %+v", cfg)
+	}
+	cfg = load(env, []string{"--server-domains", "c.example,d.example", "--server-domains=e.example", "--admin-pprof=false", "--component-tls", "--no-database-migrate"})
+	if !reflect.DeepEqual(cfg.Server.Domains, []string{"c.example", "d.example", "e.example"}) || cfg.Admin.Pprof || !cfg.Component.TLS || cfg.Database.Migrate {
+		t.Errorf("flags in their other forms: %+v", cfg)
 	}
 }
 
@@ -221,30 +226,27 @@ func TestSettingsOfTheNetwork(t *testing.T) {
 	}
 }
 
-// TestFlagsAndSettingsAgree holds the flags that kong derives from Config against those that settings derives.
+// TestFlagsAndSettingsAgree finds a flag with a help for each setting that is no secret, and for those of the gateway's state with the
+// commands that work on it alone.
 func TestFlagsAndSettingsAgree(t *testing.T) {
-	k := kong.Must(newCLI(newProgram(echo())))
-	flags := make(map[string]bool)
-	for _, n := range k.Model.Children {
-		if n.Name == "run" {
-			for _, f := range n.Flags {
-				flags[f.Name] = true
-				if f.Help == "" {
-					t.Errorf("--%s has no help", f.Name)
-				}
-			}
-		}
-	}
+	l := newProgram(echo()).commandLine()
 	cfg := Defaults()
-	for _, f := range settings.New(&cfg).Fields() {
-		if f.Secret() { // a secret on the command line would be seen by all users of the machine
-			if flags[f.Flag()] {
-				t.Errorf("there is a flag for %s", f.Key)
+	for _, path := range [][]string{{"run"}, {"check"}, {"migrate", "up"}, {"outbox", "retry"}, {"secrets", "rotate"}} {
+		flags := l.Find(path...).Flags()
+		state := len(path) > 1
+		for _, f := range settings.New(&cfg).Fields() {
+			section, _, _ := strings.Cut(f.Key, ".")
+			want := !f.Secret() && // a secret on the command line would be seen by all users of the machine
+				(!state || f.Key == "component.domain" || section == "database" || section == "secrets" && path[0] == "secrets")
+			flag := flags.Lookup(f.Flag())
+			switch {
+			case want && flag == nil:
+				t.Errorf("%v: no flag --%s for %s", path, f.Flag(), f.Key)
+			case want && (flag.Usage == "" || !f.IsBool() && f.Placeholder() == "" || f.Group() == ""):
+				t.Errorf("%v: --%s has no help, placeholder or group", path, f.Flag())
+			case !want && flag != nil:
+				t.Errorf("%v: there is a flag for %s", path, f.Key)
 			}
-			continue
-		}
-		if !flags[f.Flag()] {
-			t.Errorf("no flag --%s for %s", f.Flag(), f.Key)
 		}
 	}
 }

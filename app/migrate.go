@@ -5,35 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/migrations"
 	"github.com/postern-im/postern/storage"
 )
-
-// migrateCommand is "gateway migrate".
-type migrateCommand struct {
-	Up      migrateUp      `cmd:"" help:"Bring the schema of the database up to date."`
-	Down    migrateDown    `cmd:"" help:"Take migrations back, the newest first. What only they had room for is lost."`
-	Status  migrateStatus  `cmd:"" help:"Show which migrations the database has, and which it lacks."`
-	Version migrateVersion `cmd:"" help:"Print the number of the database's schema, for scripts."`
-}
 
 // migrating is what the commands have in common.
 type migrating struct {
 	stateful
 
-	Wait time.Duration `help:"How long to wait for another program that migrates." default:"1m" placeholder:"TIME"`
+	wait time.Duration
+}
+
+// flags adds the flags that the commands have in common.
+func (c *migrating) flags(flags *pflag.FlagSet) {
+	c.stateful.flags(flags)
+	flags.DurationVar(&c.wait, "wait", time.Minute, "How long to wait for another program that migrates.")
 }
 
 // target returns the database that is meant.
-func (c *migrating) target(k *kong.Context) (Config, migrations.Target, error) {
-	cfg, err := c.load(k)
+func (c *migrating) target() (Config, migrations.Target, error) {
+	cfg, err := c.load()
 	t := cfg.Database.target()
-	t.LockWait = c.Wait
+	t.LockWait = c.wait
 	return cfg, t, err
 }
 
@@ -55,21 +56,22 @@ func (c *migrating) tell(e migrations.Event) { c.p.say("%s\n", shown(e.String())
 // migrateUp is "gateway migrate up".
 type migrateUp struct{ migrating }
 
-// Help implements kong.HelpProvider.
-func (c migrateUp) Help() string {
-	return c.p.expand(`Applies what the database lacks, each migration in one transaction. Any number of programs may do it at once: one does it,
+func (c *migrateUp) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "up", Short: "Bring the schema of the database up to date.",
+		Long: `Applies what the database lacks, each migration in one transaction. Any number of programs may do it at once: one does it,
 the others wait. The gateway does the same when it starts, unless database.migrate is false.
 
-Exit codes: 0 the schema is up to date, 1 it is not, 2 wrong configuration.
-
-Examples:
-
-  ${name} migrate up --config gateway.yaml
-  ${prefix}_DATABASE_URL_FILE=/run/secrets/database ${name} migrate up`)
+Exit codes: 0 the schema is up to date, 1 it is not, 2 wrong configuration.`,
+		Example: c.p.expand(`  ${name} migrate up --config gateway.yaml
+  ${prefix}_DATABASE_URL_FILE=/run/secrets/database ${name} migrate up`),
+	}
+	c.flags(cmd.Flags())
+	return cmd
 }
 
-func (c *migrateUp) run(ctx context.Context, k *kong.Context) int {
-	cfg, t, err := c.target(k)
+func (c *migrateUp) run(ctx context.Context) int {
+	cfg, t, err := c.target()
 	if err != nil {
 		c.p.complain(err)
 		return ExitConfig
@@ -114,27 +116,33 @@ func makeFile(name string) error {
 type migrateDown struct {
 	migrating
 
-	Steps int  `arg:"" help:"How many migrations to take back."`
-	Force bool `help:"Also while a gateway serves with this database."`
+	steps int
+	force bool
 }
 
-// Help implements kong.HelpProvider.
-func (c migrateDown) Help() string {
-	return c.p.expand(`Takes migrations back, so that an older program can use the database. Use the newer program for it: it alone knows how. Make a
+func (c *migrateDown) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "down", Short: "Take migrations back, the newest first. What only they had room for is lost.",
+		Long: `Takes migrations back, so that an older program can use the database. Use the newer program for it: it alone knows how. Make a
 backup first, and stop the gateway.
 
-Exit codes: 0 done, 1 not, 2 wrong configuration.
-
-Examples:
-
-  ${name} migrate status --config gateway.yaml
-  ${name} migrate down 1 --config gateway.yaml`)
+Exit codes: 0 done, 1 not, 2 wrong configuration.`,
+		Example: c.p.expand(`  ${name} migrate status --config gateway.yaml
+  ${name} migrate down 1 --config gateway.yaml`),
+	}
+	cli.Arguments(cmd, "steps", "How many migrations to take back.", 1, 1, func(text string) (err error) {
+		c.steps, err = strconv.Atoi(text)
+		return err
+	})
+	c.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&c.force, "force", false, "Also while a gateway serves with this database.")
+	return cmd
 }
 
-func (c *migrateDown) run(ctx context.Context, k *kong.Context) int {
-	cfg, t, err := c.target(k)
-	if err == nil && c.Steps < 1 {
-		err = fmt.Errorf("%d migrations cannot be taken back", c.Steps)
+func (c *migrateDown) run(ctx context.Context) int {
+	cfg, t, err := c.target()
+	if err == nil && c.steps < 1 {
+		err = fmt.Errorf("%d migrations cannot be taken back", c.steps)
 	}
 	if err != nil {
 		c.p.complain(err)
@@ -144,7 +152,7 @@ func (c *migrateDown) run(ctx context.Context, k *kong.Context) int {
 		c.p.complain(err)
 		return ExitFailure
 	}
-	if err := migrations.Down(ctx, t, c.Steps, c.tell); err != nil {
+	if err := migrations.Down(ctx, t, c.steps, c.tell); err != nil {
 		c.p.complain(err)
 		return ExitFailure
 	}
@@ -153,7 +161,7 @@ func (c *migrateDown) run(ctx context.Context, k *kong.Context) int {
 
 // check refuses while a gateway serves with the database.
 func (c *migrateDown) check(ctx context.Context, cfg Config) error {
-	if err := missingFile(cfg.Database.URL); err != nil || c.Force {
+	if err := missingFile(cfg.Database.URL); err != nil || c.force {
 		return err
 	}
 	cfg.Database.Migrate = false
@@ -180,19 +188,20 @@ func (c *migrateDown) check(ctx context.Context, cfg Config) error {
 // migrateStatus is "gateway migrate status".
 type migrateStatus struct{ migrating }
 
-// Help implements kong.HelpProvider.
-func (c migrateStatus) Help() string {
-	return c.p.expand(`Shows the migrations of the database and of this program. It changes nothing.
+func (c *migrateStatus) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show which migrations the database has, and which it lacks.",
+		Long: `Shows the migrations of the database and of this program. It changes nothing.
 
-Exit codes: 0 this program can use the database as it is, 1 it cannot, 2 wrong configuration.
-
-Example:
-
-  ${name} migrate status --config gateway.yaml`)
+Exit codes: 0 this program can use the database as it is, 1 it cannot, 2 wrong configuration.`,
+		Example: c.p.expand(`  ${name} migrate status --config gateway.yaml`),
+	}
+	c.flags(cmd.Flags())
+	return cmd
 }
 
-func (c *migrateStatus) run(ctx context.Context, k *kong.Context) int {
-	s, code := c.state(ctx, k)
+func (c *migrateStatus) run(ctx context.Context) int {
+	s, code := c.state(ctx)
 	if code != ExitOK {
 		return code
 	}
@@ -213,8 +222,8 @@ func (c *migrateStatus) run(ctx context.Context, k *kong.Context) int {
 }
 
 // state asks the database for its state.
-func (c *migrating) state(ctx context.Context, k *kong.Context) (migrations.State, int) {
-	cfg, t, err := c.target(k)
+func (c *migrating) state(ctx context.Context) (migrations.State, int) {
+	cfg, t, err := c.target()
 	if err != nil {
 		c.p.complain(err)
 		return migrations.State{}, ExitConfig
@@ -236,8 +245,14 @@ func (c *migrating) state(ctx context.Context, k *kong.Context) (migrations.Stat
 // migrateVersion is "gateway migrate version".
 type migrateVersion struct{ migrating }
 
-func (c *migrateVersion) run(ctx context.Context, k *kong.Context) int {
-	s, code := c.state(ctx, k)
+func (c *migrateVersion) define() *cobra.Command {
+	cmd := &cobra.Command{Use: "version", Short: "Print the number of the database's schema, for scripts."}
+	c.flags(cmd.Flags())
+	return cmd
+}
+
+func (c *migrateVersion) run(ctx context.Context) int {
+	s, code := c.state(ctx)
 	if code == ExitOK {
 		c.p.say("%d\n", s.Version)
 	}

@@ -4,52 +4,53 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/stanza"
 	"github.com/postern-im/postern/storage"
 	"github.com/postern-im/postern/xmltree"
 )
 
-// outboxCommand is "gateway outbox".
-type outboxCommand struct {
-	List  outboxList  `cmd:"" help:"Show what waits to be sent, or, with --dead, what could not be."`
-	Retry outboxRetry `cmd:"" help:"Put dead letters back, behind what waits."`
-	Drop  outboxDrop  `cmd:"" help:"Forget dead letters."`
-}
-
 // outboxList is "gateway outbox list".
 type outboxList struct {
 	stateful
 
-	Dead   bool  `help:"Show dead letters: what could not be sent, and why."`
-	After  int64 `help:"Begin behind this number." placeholder:"SEQ"`
-	Limit  int   `help:"Show this many at most." default:"50" placeholder:"N"`
-	Stanza bool  `help:"Show the stanzas themselves, with all that users wrote."`
+	dead    bool
+	after   int64
+	limit   int
+	stanzas bool
 }
 
-// Help implements kong.HelpProvider.
-func (c outboxList) Help() string {
-	return c.p.expand(`Shows stanzas of the outbox in their order, each with its number. What users wrote is shown with --stanza alone.
-
-Examples:
-
-  ${name} outbox list --config gateway.yaml
+func (c *outboxList) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "Show what waits to be sent, or, with --dead, what could not be.",
+		Long: `Shows stanzas of the outbox in their order, each with its number. What users wrote is shown with --stanza alone.`,
+		Example: c.p.expand(`  ${name} outbox list --config gateway.yaml
   ${name} outbox list --config gateway.yaml --dead
-  ${name} outbox list --config gateway.yaml --dead --after=41 --limit=1 --stanza`)
+  ${name} outbox list --config gateway.yaml --dead --after=41 --limit=1 --stanza`),
+	}
+	flags := cmd.Flags()
+	c.flags(flags)
+	flags.BoolVar(&c.dead, "dead", false, "Show dead letters: what could not be sent, and why.")
+	flags.Int64Var(&c.after, "after", 0, "Begin behind the number `SEQ`.")
+	flags.IntVar(&c.limit, "limit", 50, "Show this many at most.")
+	flags.BoolVar(&c.stanzas, "stanza", false, "Show the stanzas themselves, with all that users wrote.")
+	return cmd
 }
 
-func (c *outboxList) run(ctx context.Context, k *kong.Context) int {
-	return c.withDatabase(ctx, k, func(ctx context.Context, d *database) error {
+func (c *outboxList) run(ctx context.Context) int {
+	return c.withDatabase(ctx, func(ctx context.Context, d *database) error {
 		stats, err := d.OutboxStats(ctx)
 		if err != nil {
 			return err
 		}
 		c.p.say("%d waiting, the oldest since %s; %d dead\n", stats.Waiting, stamp(stats.Oldest), stats.Dead)
-		if c.Dead {
-			letters, err := d.ListDeadLetters(ctx, c.After, c.Limit)
+		if c.dead {
+			letters, err := d.ListDeadLetters(ctx, c.after, c.limit)
 			if err != nil {
 				return err
 			}
@@ -60,7 +61,7 @@ func (c *outboxList) run(ctx context.Context, k *kong.Context) int {
 			c.show(rows, "DIED", died)
 			return nil
 		}
-		rows, err := d.ListOutbox(ctx, c.After, c.Limit)
+		rows, err := d.ListOutbox(ctx, c.after, c.limit)
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func (c *outboxList) show(rows []storage.OutboxRow, column string, times []time.
 	if len(rows) == 0 {
 		return
 	}
-	if c.Stanza {
+	if c.stanzas {
 		for _, r := range rows {
 			c.p.say("%d %s\n", r.Seq, shownStanza(r.Stanza))
 		}
@@ -118,75 +119,84 @@ func addresses(xml []byte) (from, to string) {
 
 // letters is which dead letters are meant.
 type letters struct {
-	Seqs []int64 `arg:"" optional:"" name:"seq" help:"Numbers of dead letters."`
-	All  bool    `help:"All of them."`
+	stateful
+
+	seqs []int64
+	all  bool
+}
+
+// flags adds the flags and arguments that the commands have in common.
+func (c *letters) flags(cmd *cobra.Command) {
+	cli.Arguments(cmd, "seq", "Numbers of dead letters.", 0, 0, func(text string) error {
+		n, err := strconv.ParseInt(text, 10, 64)
+		c.seqs = append(c.seqs, n)
+		return err
+	})
+	c.stateful.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&c.all, "all", false, "All of them.")
 }
 
 // errWhich is that it is not said which dead letters are meant.
 var errWhich = errors.New("say which dead letters: their numbers, or --all")
 
-func (l letters) check() error {
-	if (len(l.Seqs) == 0) != l.All {
+func (c *letters) check() error {
+	if (len(c.seqs) == 0) != c.all {
 		return errWhich
 	}
 	return nil
 }
 
 // outboxRetry is "gateway outbox retry".
-type outboxRetry struct {
-	stateful
-	letters
+type outboxRetry struct{ letters }
+
+func (c *outboxRetry) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "retry", Short: "Put dead letters back, behind what waits.",
+		Long: `A gateway that runs sends them soon, each behind what waits in its conversation. Those that fail for good are dead letters again.`,
+		Example: c.p.expand(`  ${name} outbox retry --config gateway.yaml 41 42
+  ${name} outbox retry --config gateway.yaml --all`),
+	}
+	c.flags(cmd)
+	return cmd
 }
 
-// Help implements kong.HelpProvider.
-func (c outboxRetry) Help() string {
-	return c.p.expand(`A gateway that runs sends them soon, each behind what waits in its conversation. Those that fail for good are dead letters again.
-
-Examples:
-
-  ${name} outbox retry --config gateway.yaml 41 42
-  ${name} outbox retry --config gateway.yaml --all`)
-}
-
-func (c *outboxRetry) run(ctx context.Context, k *kong.Context) int {
-	return c.act(ctx, k, &c.stateful, "put back", func(d *database) func(context.Context, ...int64) (int, error) { return d.RetryDeadLetters })
+func (c *outboxRetry) run(ctx context.Context) int {
+	return c.act(ctx, "put back", func(d *database) func(context.Context, ...int64) (int, error) { return d.RetryDeadLetters })
 }
 
 // act does something with dead letters, and says of how many.
-func (l letters) act(ctx context.Context, k *kong.Context, c *stateful, done string, do func(*database) func(context.Context, ...int64) (int, error)) int {
-	if err := l.check(); err != nil {
+func (c *letters) act(ctx context.Context, done string, do func(*database) func(context.Context, ...int64) (int, error)) int {
+	if err := c.check(); err != nil {
 		c.p.complain(err)
 		return ExitConfig
 	}
-	return c.withDatabase(ctx, k, func(ctx context.Context, d *database) error {
-		n, err := do(d)(ctx, l.Seqs...)
+	return c.withDatabase(ctx, func(ctx context.Context, d *database) error {
+		n, err := do(d)(ctx, c.seqs...)
 		if err != nil {
 			return err
 		}
 		c.p.say("%d %s\n", n, done)
-		if n < len(l.Seqs) {
-			return fmt.Errorf("not among the dead letters: %d of %d", len(l.Seqs)-n, len(l.Seqs))
+		if n < len(c.seqs) {
+			return fmt.Errorf("not among the dead letters: %d of %d", len(c.seqs)-n, len(c.seqs))
 		}
 		return nil
 	})
 }
 
 // outboxDrop is "gateway outbox drop".
-type outboxDrop struct {
-	stateful
-	letters
+type outboxDrop struct{ letters }
+
+func (c *outboxDrop) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "drop", Short: "Forget dead letters.",
+		Long: "What is dropped is gone.",
+		Example: c.p.expand(`  ${name} outbox drop --config gateway.yaml 41 42
+  ${name} outbox drop --config gateway.yaml --all`),
+	}
+	c.flags(cmd)
+	return cmd
 }
 
-// Help implements kong.HelpProvider.
-func (c outboxDrop) Help() string {
-	return c.p.expand(`What is dropped is gone.
-
-Examples:
-
-  ${name} outbox drop --config gateway.yaml 41 42
-  ${name} outbox drop --config gateway.yaml --all`)
-}
-
-func (c *outboxDrop) run(ctx context.Context, k *kong.Context) int {
-	return c.act(ctx, k, &c.stateful, "dropped", func(d *database) func(context.Context, ...int64) (int, error) { return d.DropDeadLetters })
+func (c *outboxDrop) run(ctx context.Context) int {
+	return c.act(ctx, "dropped", func(d *database) func(context.Context, ...int64) (int, error) { return d.DropDeadLetters })
 }

@@ -6,9 +6,10 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"runtime/debug"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
@@ -19,28 +20,29 @@ import (
 // runCommand is "gateway run".
 type runCommand struct{ configured }
 
-// Help implements kong.HelpProvider.
-func (c runCommand) Help() string {
-	return c.p.expand(`Serves until SIGTERM or SIGINT, then ends in order: nothing new is taken in, what was taken in is answered, and the
+func (c *runCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run", Short: "Connect to the server and serve, until SIGTERM.",
+		Long: `Serves until SIGTERM or SIGINT, then ends in order: nothing new is taken in, what was taken in is answered, and the
 server has read it all. A second signal ends at once. SIGHUP reads the configuration again: the log's level and wire
 are changed without a restart, and a link that waits is tried at once.
 
-Exit codes: 0 ended in order, 1 failure, 2 wrong configuration, 3 refused by the server.
-
-Examples:
-
-  ${name} run --config gateway.yaml
+Exit codes: 0 ended in order, 1 failure, 2 wrong configuration, 3 refused by the server.`,
+		Example: c.p.expand(`  ${name} run --config gateway.yaml
   ${prefix}_COMPONENT_DOMAIN=gateway.example.org ${prefix}_COMPONENT_SECRET_FILE=/run/secret ${name} run
-  ${name} run --config gateway.yaml --log-level=debug --log-format=console --log-wire=redacted`)
+  ${name} run --config gateway.yaml --log-level=debug --log-format=console --log-wire=redacted`),
+	}
+	c.flags(cmd.Flags(), "YAML `FILE` with the configuration. Environment variables override it, and the flags below override these.")
+	return cmd
 }
 
-func (c *runCommand) run(ctx context.Context, k *kong.Context) int {
-	cfg, warnings, err := c.load(k)
+func (c *runCommand) run(ctx context.Context) int {
+	cfg, warnings, err := c.load()
 	if err != nil {
 		c.p.complain(err)
 		return ExitConfig
 	}
-	return c.p.serve(ctx, cfg, warnings, func() (Config, []string, error) { return c.load(k) })
+	return c.p.serve(ctx, cfg, warnings, c.load)
 }
 
 // serve runs the gateway until a signal, or until it fails for good.
@@ -84,6 +86,8 @@ func (p *program) serveLogged(ctx context.Context, cfg Config, warnings []string
 		p.complain(err)
 		return ExitFailure
 	}
+	// What the start has left behind goes back to the system. The collector by itself would keep it: it frees no heap below 4 MiB.
+	debug.FreeOSMemory()
 	code := p.await(ctx, app.Wait(), &live)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
 	defer cancel()

@@ -16,7 +16,7 @@ var secretsModule = fx.Module("secrets", fx.Provide(newVault))
 // SecretsConfig is where the keys are that secrets of users are sealed with.
 type SecretsConfig struct {
 	KeyFile string `yaml:"key_file" help:"A file with the keys that secrets of users are sealed with, which its owner alone may read." placeholder:"FILE"`
-	Keys    Keys   `yaml:"keys" kong:"-" secret:"true" help:"The keys themselves, a line for each."`
+	Keys    Keys   `yaml:"keys" secret:"true" help:"The keys themselves, a line for each."`
 }
 
 // Keys are the text of a keyring. It does not show in logs.

@@ -5,36 +5,35 @@ import (
 	"errors"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/storage/secret"
 )
-
-// secretsCommand is "gateway secrets".
-type secretsCommand struct {
-	Generate secretsGenerate `cmd:"" help:"Make a key for secrets of users."`
-	Rotate   secretsRotate   `cmd:"" help:"Seal all secrets of users with the first key."`
-}
 
 // secretsGenerate is "gateway secrets generate".
 type secretsGenerate struct {
 	p *program
 
-	ID string `arg:"" optional:"" help:"A name for the key, which is no secret; default: the day."`
+	id string
 }
 
-// Help implements kong.HelpProvider.
-func (c secretsGenerate) Help() string {
-	return c.p.expand(`Prints a key, as a line for the file of secrets.key_file. Keep a copy apart from the backups of the database: without the key
-they hold no secrets, and with both whoever has them has all.
-
-Example:
-
-  (umask 077; ${name} secrets generate > keys)`)
+func (c *secretsGenerate) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "generate", Short: "Make a key for secrets of users.",
+		Long: `Prints a key, as a line for the file of secrets.key_file. Keep a copy apart from the backups of the database: without the key
+they hold no secrets, and with both whoever has them has all.`,
+		Example: c.p.expand(`  (umask 077; ${name} secrets generate > keys)`),
+	}
+	cli.Arguments(cmd, "id", "A name for the key, which is no secret; default: the day.", 0, 1, func(text string) error {
+		c.id = text
+		return nil
+	})
+	return cmd
 }
 
-func (c *secretsGenerate) run(context.Context, *kong.Context) int {
-	id := c.ID
+func (c *secretsGenerate) run(context.Context) int {
+	id := c.id
 	if id == "" {
 		id = time.Now().UTC().Format(time.DateOnly)
 	}
@@ -48,29 +47,26 @@ func (c *secretsGenerate) run(context.Context, *kong.Context) int {
 }
 
 // secretsRotate is "gateway secrets rotate".
-type secretsRotate struct {
-	stateful
+type secretsRotate struct{ stateful }
 
-	Secrets SecretsConfig `embed:"" prefix:"secrets-" group:"State:"`
-}
-
-// Help implements kong.HelpProvider.
-func (c secretsRotate) Help() string {
-	return c.p.expand(`To change the key: put a new one first in the file, above the old one; restart the gateway, all of its processes; run this;
+func (c *secretsRotate) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rotate", Short: "Seal all secrets of users with the first key.",
+		Long: `To change the key: put a new one first in the file, above the old one; restart the gateway, all of its processes; run this;
 take the old key out of the file. It can be ended and run again at any time, and the gateway goes on meanwhile.
 
-Exit codes: 0 all secrets are sealed with the first key, 1 they are not, 2 wrong configuration.
-
-Example:
-
-  ${name} secrets rotate --config gateway.yaml`)
+Exit codes: 0 all secrets are sealed with the first key, 1 they are not, 2 wrong configuration.`,
+		Example: c.p.expand(`  ${name} secrets rotate --config gateway.yaml`),
+	}
+	c.flags(cmd.Flags(), "secrets.")
+	return cmd
 }
 
 // errNoKeysGiven is that there is nothing to seal with.
 var errNoKeysGiven = errors.New("secrets.key_file is not set")
 
-func (c *secretsRotate) run(ctx context.Context, k *kong.Context) int {
-	cfg, err := c.load(k)
+func (c *secretsRotate) run(ctx context.Context) int {
+	cfg, err := c.load()
 	if err != nil {
 		c.p.complain(err)
 		return ExitConfig
@@ -83,7 +79,7 @@ func (c *secretsRotate) run(ctx context.Context, k *kong.Context) int {
 		c.p.complain(err)
 		return ExitConfig
 	}
-	return c.withDatabase(ctx, k, func(ctx context.Context, d *database) error {
+	return c.withDatabase(ctx, func(ctx context.Context, d *database) error {
 		done, err := secret.NewVault(d, keys).Reseal(ctx, func(done, left int) { c.p.say("%d sealed anew, %d to go\n", done, left) })
 		if err != nil {
 			return err

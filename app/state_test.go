@@ -137,7 +137,7 @@ func TestOutboxCommands(t *testing.T) {
 	}
 	cfg := Defaults()
 	cfg.Component.Domain = jid.Strict{JID: jid.MustParse("gateway.localhost")}
-	box, err := newOutbox(cfg.Component, cfg.Outbox, d, owner, zap.NewNop())
+	box, err := newOutbox(cfg.Component, cfg.Outbox, d, owner, nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,25 +11,24 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
 	"github.com/postern-im/postern/internal/logging"
-	"github.com/postern-im/postern/jid"
 )
 
 // stateful is what commands have in common that work on the gateway's state, whether the gateway runs or not.
-type stateful struct {
-	p *program
+type stateful struct{ configured }
 
-	Config   string         `name:"config" short:"c" help:"YAML file with the configuration, the same as that of run." placeholder:"FILE"`
-	Domain   jid.Strict     `name:"component-domain" help:"The gateway's own domain, for the name of the default database." placeholder:"DOMAIN"`
-	Database DatabaseConfig `embed:"" prefix:"database-" group:"State:"`
+// flags adds flags for the file and for the settings that say where the state is, and for others whose keys begin with one of these.
+func (c *stateful) flags(flags *pflag.FlagSet, keys ...string) {
+	keys = append([]string{"component.domain", "database."}, keys...) // the domain names the file where there is no URL
+	c.configured.flags(flags, "YAML `FILE` with the configuration, the same as that of run.", keys...)
 }
 
 // load reads what concerns state in the configuration.
-func (c *stateful) load(k *kong.Context) (Config, error) {
-	src := (&configured{p: c.p, Config: c.Config}).source(k)
+func (c *stateful) load() (Config, error) {
+	src := c.source()
 	src.stateOnly = true
 	cfg, warnings, err := load(src)
 	for _, w := range warnings {
@@ -42,8 +41,8 @@ func (c *stateful) load(k *kong.Context) (Config, error) {
 }
 
 // withDatabase calls f with a database that can be used, and returns the exit code. The schema is left as it is.
-func (c *stateful) withDatabase(ctx context.Context, k *kong.Context, f func(ctx context.Context, d *database) error) int {
-	cfg, err := c.load(k)
+func (c *stateful) withDatabase(ctx context.Context, f func(ctx context.Context, d *database) error) int {
+	cfg, err := c.load()
 	if err != nil {
 		c.p.complain(err)
 		return ExitConfig

@@ -6,13 +6,17 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 )
 
 // versionCommand is "gateway version".
 type versionCommand struct{ p *program }
 
-func (c *versionCommand) run(context.Context, *kong.Context) int {
+func (c *versionCommand) define() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Say which version this is, and of what it was built."}
+}
+
+func (c *versionCommand) run(context.Context) int {
 	line := func(key, value string) {
 		if value != "" {
 			_, _ = fmt.Fprintf(c.p.stdout, "%-9s %s\n", key, value) // no one to tell

@@ -33,7 +33,7 @@ type pkg struct {
 // list returns the packages of the module, seen with every build tag of ours.
 func list(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json", "-tags", "integration", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json", "-tags", "integration,fallbackroots", "./...")
 	cmd.Dir = root
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -2,9 +2,10 @@ package settings
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/postern-im/postern/internal/spelling"
 )
 
 // Environ takes the values of environment variables, which are given as in os.Environ. An empty variable counts as not set,
@@ -28,7 +29,7 @@ func (s *Set) Environ(prefix string, environ []string) (slips []string) {
 				s.add(name, f.Key, err)
 			}
 		case f == nil && strings.HasPrefix(name, prefix+"_"):
-			if near := nearest(name, names); near != "" && distance(name, near) <= 2 {
+			if near := spelling.Nearest(name, names); near != "" && spelling.Distance(name, near) <= 2 {
 				slips = append(slips, fmt.Sprintf("%s is not known; did you mean %s?", name, near))
 			}
 		}
@@ -37,12 +38,15 @@ func (s *Set) Environ(prefix string, environ []string) (slips []string) {
 	return slips
 }
 
-// Flag takes a value from the command line, where it was parsed already.
-func (s *Set) Flag(name string, value reflect.Value) {
+// Flags takes the values of flags, which are given by their names without dashes. Names that are no setting's are left alone.
+func (s *Set) Flags(given map[string]string) {
 	for _, f := range s.fields {
-		if f.Flag() == name && value.Type() == f.value.Type() {
-			f.value.Set(value)
-			f.Layer, f.Origin = LayerFlag, "--"+name
+		text, ok := given[f.Flag()]
+		if !ok {
+			continue
+		}
+		if err := f.put(text, LayerFlag, "--"+f.Flag()); err != nil {
+			s.add("--"+f.Flag(), f.Key, err)
 		}
 	}
 }

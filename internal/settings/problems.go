@@ -62,38 +62,6 @@ func As(err error) (Problems, bool) {
 	return ps, ok
 }
 
-// nearest returns the candidate that differs from name by the fewest letters, where these are few enough for a slip.
-func nearest(name string, candidates []string) string {
-	best, least := "", len(name)/2+1
-	for _, c := range candidates {
-		if d := distance(name, c); d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters that must be added, removed or changed to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 // Unreadable reports whether the file could not be read as settings at all, so that what is missing is not known.
 func (s *Set) Unreadable() bool { return s.unreadable }
 

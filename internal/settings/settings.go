@@ -7,10 +7,13 @@
 //	POSTERN_COMPONENT_DOMAIN
 //	--component-domain
 //
-// A field's type is a string, boolean, integer, time.Duration, []string, or what implements encoding.TextUnmarshaler.
+// A field's type is a string, boolean, integer, time.Duration, []string, or what implements encoding.TextUnmarshaler. Further tags say
+// more of it: help what it is for, placeholder what its value is called; secret:"true" that no message may repeat it, and that it has
+// no flag. The struct around it may have the tag group, a title under which its settings are shown.
 package settings
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -34,7 +37,8 @@ type Field struct {
 	Layer  Layer
 	Origin string // where the value came from: "gateway.yaml:3", "POSTERN_LOG_LEVEL", "--log-level", or "" for the default
 	value  reflect.Value
-	secret bool
+	tag    reflect.StructTag
+	group  string
 }
 
 // Layer orders the places that values come from: a later one overrides an earlier one.
@@ -52,7 +56,7 @@ const (
 // under names of their own with Section.
 func New(v any) *Set {
 	s := &Set{byKey: make(map[string]*Field), groups: make(map[string]bool)}
-	s.walk("", reflect.ValueOf(v).Elem())
+	s.walk("", "", reflect.ValueOf(v).Elem())
 	return s
 }
 
@@ -66,11 +70,11 @@ func (s *Set) Section(name string, v any) error {
 		return fmt.Errorf("settings: section %q: %T is not a pointer to a struct", name, v)
 	}
 	s.groups[name] = true
-	s.walk(name+".", p.Elem())
+	s.walk(name+".", "", p.Elem())
 	return nil
 }
 
-func (s *Set) walk(prefix string, v reflect.Value) {
+func (s *Set) walk(prefix, group string, v reflect.Value) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -80,10 +84,10 @@ func (s *Set) walk(prefix string, v reflect.Value) {
 		key := prefix + name
 		if f.Type.Kind() == reflect.Struct && !isText(v.Field(i)) {
 			s.groups[key] = true
-			s.walk(key+".", v.Field(i))
+			s.walk(key+".", cmp.Or(f.Tag.Get("group"), group), v.Field(i))
 			continue
 		}
-		field := &Field{Key: key, value: v.Field(i), secret: f.Tag.Get("secret") == "true"}
+		field := &Field{Key: key, value: v.Field(i), tag: f.Tag, group: group}
 		s.fields = append(s.fields, field)
 		s.byKey[key] = field
 	}
@@ -115,7 +119,22 @@ func (f *Field) Env(prefix string) string {
 func (f *Field) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(f.Key) }
 
 // Secret reports whether the value is none to be shown.
-func (f *Field) Secret() bool { return f.secret }
+func (f *Field) Secret() bool { return f.tag.Get("secret") == "true" }
+
+// Help says what the setting is for, in a sentence.
+func (f *Field) Help() string { return f.tag.Get("help") }
+
+// Group returns the title under which the setting is shown, or "".
+func (f *Field) Group() string { return f.group }
+
+// Placeholder returns what a value is called in a help.
+func (f *Field) Placeholder() string { return f.tag.Get("placeholder") }
+
+// IsBool reports whether the setting is a switch.
+func (f *Field) IsBool() bool { return f.value.Kind() == reflect.Bool }
+
+// IsList reports whether the setting may have several values, which commas divide.
+func (f *Field) IsList() bool { return f.value.Kind() == reflect.Slice }
 
 // Any returns the value.
 func (f *Field) Any() any { return f.value.Interface() }
@@ -131,7 +150,7 @@ func (f *Field) Where() string {
 // put takes the value from text.
 func (f *Field) put(text string, layer Layer, origin string) error {
 	if err := parse(f.value, text); err != nil {
-		if f.secret {
+		if f.Secret() {
 			return fmt.Errorf("not a valid value") // the value itself stays out of messages
 		}
 		return err
@@ -139,6 +158,9 @@ func (f *Field) put(text string, layer Layer, origin string) error {
 	f.Layer, f.Origin = layer, origin
 	return nil
 }
+
+// Check reports whether the setting could have this value. It changes nothing.
+func (f *Field) Check(text string) error { return parse(reflect.New(f.value.Type()).Elem(), text) }
 
 // parse sets v from text.
 func parse(v reflect.Value, text string) error {

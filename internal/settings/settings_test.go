@@ -56,8 +56,7 @@ func TestAllTypesInAllLayers(t *testing.T) {
 	if len(slips) != 1 || slips[0] != "X_SERVER_NAMES is not known; did you mean X_SERVER_NAME?" {
 		t.Errorf("slips: %q", slips)
 	}
-	s.Flag("server-port", reflect.ValueOf(2))
-	s.Flag("server-nothing", reflect.ValueOf(3))
+	s.Flags(map[string]string{"server-port": "2", "server-nothing": "3"})
 	for key, want := range map[string]string{
 		"server.port": "--server-port", "server.nicks": "X_SERVER_NICKS", "server.key": "f.yaml:2", "server.pin": "default", "title": "f.yaml:1",
 	} {

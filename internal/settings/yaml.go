@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/postern-im/postern/internal/spelling"
 )
 
 // maxFile is how large a configuration file may be, in bytes.
@@ -129,7 +131,7 @@ func (s *Set) unknown(where, prefix, name string) {
 	slices.Sort(here)
 	slices.Sort(leaves)
 	hint := ""
-	if near := nearest(name, here); near != "" {
+	if near := spelling.Nearest(name, here); near != "" {
 		hint = fmt.Sprintf("; did you mean %s?", near)
 	} else if len(leaves) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", leaves[0])

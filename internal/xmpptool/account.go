@@ -20,18 +20,18 @@ import (
 
 // reach is how to get to a server.
 type reach struct {
-	Server    string        `group:"account" env:"XMPP_SERVER" placeholder:"HOST:PORT" help:"Where to connect, in place of what DNS says."`
-	DirectTLS bool          `group:"account" name:"direct-tls" env:"XMPP_DIRECT_TLS" help:"TLS from the first byte on at --server, in place of STARTTLS."`
-	CA        string        `group:"account" name:"ca" env:"XMPP_CA" placeholder:"FILE" help:"PEM file with the authorities to trust, in place of the system's."`
-	Timeout   time.Duration `group:"account" env:"XMPP_TIMEOUT" default:"30s" placeholder:"TIME" help:"How long connecting may take, and each answer; default 30s."`
-	JSON      bool          `name:"json" help:"Write JSON in place of text."`
+	Server    string
+	DirectTLS bool
+	CA        string // a file
+	Timeout   time.Duration
+	JSON      bool
 }
 
 // account is who signs in.
 type account struct {
-	JID          jid.Strict `group:"account" name:"jid" short:"u" env:"XMPP_JID" placeholder:"JID" help:"Account to sign in with."`
-	PasswordFile string     `group:"account" name:"password-file" env:"XMPP_PASSWORD_FILE" placeholder:"FILE" help:"File whose first line is the password. Without one it is taken from $XMPP_PASSWORD, or asked for."`
-	AllowPlain   bool       `group:"account" name:"allow-plain" env:"XMPP_ALLOW_PLAIN" help:"Show the server the password where it knows no better way to sign in."`
+	JID          jid.JID
+	PasswordFile string
+	AllowPlain   bool
 	reach
 }
 
@@ -82,7 +82,7 @@ func (t *Tool) config(a *account) (client.Config, error) {
 		return client.Config{}, err
 	}
 	return client.Config{
-		JID: a.JID.JID, Credentials: sasl.Credentials{Password: password}, Policy: sasl.Policy{AllowPlain: a.AllowPlain},
+		JID: a.JID, Credentials: sasl.Credentials{Password: password}, Policy: sasl.Policy{AllowPlain: a.AllowPlain},
 		UserAgent: client.UserAgent{Software: name}, Addr: a.Server, DirectTLS: a.DirectTLS, TLS: tlsc,
 		Resolver: t.Resolver, Dial: t.Dial, ConnectTimeout: a.Timeout, RequestTimeout: a.Timeout,
 		// A tool that is killed leaves no session behind that the server keeps, and sends messages to.

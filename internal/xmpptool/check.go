@@ -10,33 +10,40 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/net/idna"
 
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/internal/doctor"
 	"github.com/postern-im/postern/jid"
 )
 
 // checkCommand is "xmpp check".
 type checkCommand struct {
-	Domain     jid.Strict    `arg:"" name:"domain" help:"Whose service to examine."`
-	NoSignIn   bool          `name:"no-sign-in" help:"Look only at what everybody can see, also where an account is configured."`
-	WarnBefore time.Duration `name:"warn-before" default:"336h" placeholder:"TIME" help:"Warn of a certificate that ends within this time; default 336h, two weeks."`
+	Domain     jid.JID
+	NoSignIn   bool
+	WarnBefore time.Duration
 	account
 }
 
-// Help implements kong.HelpProvider.
-func (checkCommand) Help() string {
-	return `Asks DNS for the SRV records of both kinds and for addresses, connects to each, and looks at TLS, at the certificate and at what the
+func (c *checkCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check", Short: "Examine the XMPP service of a domain, as a client sees it.",
+		Long: `Asks DNS for the SRV records of both kinds and for addresses, connects to each, and looks at TLS, at the certificate and at what the
 server offers for signing in. With an account of the domain it then signs in, and asks the server what it is. Each step has a verdict;
 where one warns or fails, what to do about it stands below.
 
-Exit codes: 0 nothing failed (there may be warnings), 1 something did, 2 wrong command line, 3 the server refuses to sign the account in.
-
-Examples:
-
-  xmpp check example.org
+Exit codes: 0 nothing failed (there may be warnings), 1 something did, 2 wrong command line, 3 the server refuses to sign the account in.`,
+		Example: `  xmpp check example.org
   xmpp check --jid me@example.org example.org
-  xmpp check example.org --json | jq -r '.findings[] | select(.verdict == "fail") | .summary'`
+  xmpp check example.org --json | jq -r '.findings[] | select(.verdict == "fail") | .summary'`,
+	}
+	cli.Arguments(cmd, "domain", "Whose service to examine.", 1, 1, (&address{to: &c.Domain}).Set)
+	flags := cmd.Flags()
+	flags.BoolVar(&c.NoSignIn, "no-sign-in", false, "Look only at what everybody can see, also where an account is configured.")
+	flags.DurationVar(&c.WarnBefore, "warn-before", 14*24*time.Hour, "Warn of a certificate that ends within this time; default 336h, two weeks.")
+	c.flags(flags)
+	return cmd
 }
 
 // Steps of an examination, in their order.
@@ -161,7 +168,7 @@ func (e *examination) server(ctx context.Context, s server) {
 
 // from is who we say we are before anybody has proved anything.
 func (e *examination) from() string {
-	if j := e.c.JID; j.Local() != "" && j.DomainJID().Equivalent(e.c.Domain.JID) {
+	if j := e.c.JID; j.Local() != "" && j.DomainJID().Equivalent(e.c.Domain) {
 		return j.BareString()
 	}
 	return "check@" + e.c.Domain.Domain()

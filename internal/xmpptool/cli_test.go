@@ -53,7 +53,7 @@ func TestG16_CommandLine(t *testing.T) {
 		{"too much to send", "send a@b.test", strings.Repeat("a", maxText+1), ExitUsage, []string{"longer than 102400 bytes"}},
 		{"no text at all", "send a@b.test", "\xff", ExitUsage, []string{"not UTF-8", "iconv"}},
 		{"a room that is none", "send --room b.test", "text", ExitUsage, []string{"b.test is no room"}},
-		{"no such type", "send a@b.test --type groupchat", "text", ExitUsage, []string{"--type must be one of"}},
+		{"no such type", "send a@b.test --type groupchat", "text", ExitUsage, []string{"--type: must be one of"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			call(t, tt.stdin, strings.Fields(tt.args)...).expect(t, tt.code, tt.said...)

@@ -5,27 +5,33 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/postern-im/postern/disco"
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/jid"
 )
 
 // discoCommand is "xmpp disco".
 type discoCommand struct {
-	Of   jid.Strict `arg:"" name:"jid" help:"Whom to ask."`
-	Node string     `placeholder:"NODE" help:"Which node of the address is meant."`
+	Of   jid.JID
+	Node string
 	account
 }
 
-// Help implements kong.HelpProvider.
-func (discoCommand) Help() string {
-	return `Signs in and asks an address what it is and can do, and what belongs to it (XEP-0030): identities, features, forms, items. Where
-one of the two questions is refused, the other is still shown.
-
-Examples:
-
-  xmpp disco --jid me@example.org example.org
+func (c *discoCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "disco", Short: "Show what an address is, what it can do, and what belongs to it.",
+		Long: `Signs in and asks an address what it is and can do, and what belongs to it (XEP-0030): identities, features, forms, items. Where
+one of the two questions is refused, the other is still shown.`,
+		Example: `  xmpp disco --jid me@example.org example.org
   xmpp disco --jid me@example.org irc.example.org --node http://jabber.org/protocol/commands
-  xmpp disco --jid me@example.org example.org --json | jq -r '.items[].jid'`
+  xmpp disco --jid me@example.org example.org --json | jq -r '.items[].jid'`,
+	}
+	cli.Arguments(cmd, "jid", "Whom to ask.", 1, 1, (&address{to: &c.Of}).Set)
+	cmd.Flags().StringVar(&c.Node, "node", "", "Which `NODE` of the address is meant.")
+	c.flags(cmd.Flags())
+	return cmd
 }
 
 // discovery is what --json writes.
@@ -77,7 +83,7 @@ func (c *discoCommand) ask(ctx context.Context, s *session) discovery {
 	ask := disco.NewClient(s, disco.ClientConfig{})
 	each, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	info, err := ask.GetInfo(each, c.Of.JID, c.Node)
+	info, err := ask.GetInfo(each, c.Of, c.Node)
 	if err != nil {
 		d.InfoError = answer(err)
 	}
@@ -94,7 +100,7 @@ func (c *discoCommand) ask(ctx context.Context, s *session) discovery {
 	}
 	each, cancel = context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	items, err := ask.GetItems(each, c.Of.JID, c.Node)
+	items, err := ask.GetItems(each, c.Of, c.Node)
 	if err != nil { // there may be some all the same
 		d.ItemsError = answer(err)
 	}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/postern-im/postern/client"
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/router"
 	"github.com/postern-im/postern/stanza"
@@ -15,19 +18,22 @@ import (
 
 // pingCommand is "xmpp ping".
 type pingCommand struct {
-	To []jid.Strict `arg:"" name:"jid" help:"Who is to answer: a server, a component, an account, or one of its sessions (with resource)."`
+	To []jid.JID
 	account
 }
 
-// Help implements kong.HelpProvider.
-func (pingCommand) Help() string {
-	return `Signs in, sends each address a ping (XEP-0199) and waits for the answer. An error in reply is shown and counts as no sign of
-life: service-unavailable may come from somebody who does not know pings, or from a server about somebody who is not there.
-
-Examples:
-
-  xmpp ping --jid me@example.org example.org
-  XMPP_JID=me@example.org XMPP_PASSWORD_FILE=~/.xmpp xmpp ping irc.example.org friend@example.net/phone`
+func (c *pingCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ping", Short: "Ask addresses for a sign of life.",
+		Long: `Signs in, sends each address a ping (XEP-0199) and waits for the answer. An error in reply is shown and counts as no sign of
+life: service-unavailable may come from somebody who does not know pings, or from a server about somebody who is not there.`,
+		Example: `  xmpp ping --jid me@example.org example.org
+  XMPP_JID=me@example.org XMPP_PASSWORD_FILE=~/.xmpp xmpp ping irc.example.org friend@example.net/phone`,
+	}
+	cli.Arguments(cmd, "jid", "Who is to answer: a server, a component, an account, or one of its sessions (with resource).", 1, 0,
+		(&address{add: &c.To}).Set)
+	c.flags(cmd.Flags())
+	return cmd
 }
 
 // pong is what became of one ping.
@@ -49,7 +55,7 @@ func (c *pingCommand) run(ctx context.Context, t *Tool) int {
 	for _, to := range c.To {
 		start := time.Now()
 		p := pong{JID: to.String()}
-		if err := c.ask(ctx, s, to.JID); err != nil {
+		if err := c.ask(ctx, s, to); err != nil {
 			p.Error = answer(err)
 			code = ExitFailure
 		} else {

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
+
+	"github.com/postern-im/postern/internal/cli"
 	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/router"
 	"github.com/postern-im/postern/stanza"
@@ -17,24 +20,31 @@ import (
 
 // sendCommand is "xmpp send".
 type sendCommand struct {
-	To      []jid.Strict `arg:"" optional:"" name:"jid" help:"Who gets the message."`
-	Room    []jid.Strict `placeholder:"JID" help:"Room that is joined, told, and left; may be given several times."`
-	Nick    string       `placeholder:"NAME" help:"Name to join rooms with; default: the account's."`
-	Subject string       `placeholder:"TEXT" help:"Subject of the message (not in rooms, where it would be the room's)."`
-	Type    string       `default:"chat" enum:"chat,normal,headline" help:"Type of the message: chat, normal or headline."`
+	To      []jid.JID
+	Room    []jid.JID
+	Nick    string
+	Subject string
+	Type    string
 	account
 }
 
-// Help implements kong.HelpProvider.
-func (sendCommand) Help() string {
-	return `Reads a text from standard input, signs in and sends it to each address. It ends well when the server has read all of it and has
-refused none; whether somebody reads it is another matter. A room must have echoed the text.
-
-Examples:
-
-  echo "The backup is done." | xmpp send --jid cron@example.org admin@example.org
+func (c *sendCommand) define() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "send", Short: "Send a text from standard input to people and rooms.",
+		Long: `Reads a text from standard input, signs in and sends it to each address. It ends well when the server has read all of it and has
+refused none; whether somebody reads it is another matter. A room must have echoed the text.`,
+		Example: `  echo "The backup is done." | xmpp send --jid cron@example.org admin@example.org
   xmpp send --jid cron@example.org --type headline --subject News a@example.org b@example.net < news.txt
-  uptime | xmpp send --jid cron@example.org --room ops@rooms.example.org --nick cron`
+  uptime | xmpp send --jid cron@example.org --room ops@rooms.example.org --nick cron`,
+	}
+	cli.Arguments(cmd, "jid", "Who gets the message.", 0, 0, (&address{add: &c.To}).Set)
+	flags := cmd.Flags()
+	flags.Var(&address{add: &c.Room}, "room", "Room that is joined, told, and left; may be given several times.")
+	flags.StringVar(&c.Nick, "nick", "", "`NAME` to join rooms with; default: the account's.")
+	flags.StringVar(&c.Subject, "subject", "", "Subject of the message (not in rooms, where it would be the room's).")
+	cli.Enum(flags, &c.Type, "type", "chat", "`TYPE` of the message: chat, normal or headline.", "chat", "normal", "headline")
+	c.flags(flags)
+	return cmd
 }
 
 // sent is what became of the message to one address.
@@ -73,7 +83,7 @@ func (c *sendCommand) run(ctx context.Context, t *Tool) int {
 		id := rand.Text() // nobody else can refuse it
 		ids[i] = id
 		r := sent{JID: to.String(), OK: true}
-		m := &stanza.Message{Header: stanza.Header{ID: id, To: to.JID}, Type: stanza.MessageType(c.Type), Body: stanza.NewText(text)}
+		m := &stanza.Message{Header: stanza.Header{ID: id, To: to}, Type: stanza.MessageType(c.Type), Body: stanza.NewText(text)}
 		if c.Subject != "" {
 			m.Subject = stanza.NewText(c.Subject)
 		}
@@ -91,7 +101,7 @@ func (c *sendCommand) run(ctx context.Context, t *Tool) int {
 	}
 	for _, room := range c.Room {
 		r := sent{JID: room.String(), OK: true}
-		if err := c.say(ctx, s, rooms, room.JID, text); err != nil {
+		if err := c.say(ctx, s, rooms, room, text); err != nil {
 			r.OK, r.Error = false, answer(err)
 		}
 		all = append(all, r)

@@ -11,13 +11,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"reflect"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
 	"github.com/postern-im/postern/client"
-	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/internal/cli"
 )
 
 // Exit codes of the program.
@@ -58,16 +57,11 @@ func New() *Tool {
 	}
 }
 
-// cli is the command line.
-type cli struct {
-	Check checkCommand `cmd:"" help:"Examine the XMPP service of a domain, as a client sees it."`
-	Send  sendCommand  `cmd:"" help:"Send a text from standard input to people and rooms."`
-	Disco discoCommand `cmd:"" help:"Show what an address is, what it can do, and what belongs to it."`
-	Ping  pingCommand  `cmd:"" help:"Ask addresses for a sign of life."`
-}
-
-// command is what each command of cli can do. It returns the exit code.
+// command is one command of the tool.
 type command interface {
+	// define says what the command is called, what help tells of it, and which flags and arguments it has.
+	define() *cobra.Command
+	// run does what the command is for and returns the exit code.
 	run(ctx context.Context, t *Tool) int
 }
 
@@ -77,50 +71,27 @@ Exit codes: 0 done, 1 something failed, 2 wrong command line, 3 the server refus
 
 // Run does what the command line says and returns the exit code. It ends early when ctx does.
 func (t *Tool) Run(ctx context.Context) int {
-	helped := false
-	parser, err := kong.New(new(cli),
-		kong.Name(name),
-		kong.Description(description),
-		kong.ExplicitGroups([]kong.Group{{Key: "account", Title: "Account and server:"}}),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.TypeMapper(reflect.TypeFor[jid.Strict](), kong.MapperFunc(address)),
-		kong.Writers(t.Stdout, t.Stderr),
-		kong.Exit(func(int) { helped = true }),
-	)
-	if err != nil {
-		return t.fail(problem{err: err}, false)
+	l := cli.New(name, description)
+	for _, c := range []command{new(checkCommand), new(sendCommand), new(discoCommand), new(pingCommand)} {
+		l.Add("", c.define(), func(ctx context.Context) int { return c.run(ctx, t) })
 	}
 	if len(t.Args) == 0 {
-		_, _ = parser.Parse([]string{"--help"}) // which only prints
+		l.Help(t.Stdout)
 		return ExitUsage
 	}
-	k, err := parser.Parse(t.Args)
-	switch {
-	case helped:
-		return ExitOK
-	case err != nil:
-		where := name
-		var pe *kong.ParseError
-		if errors.As(err, &pe) && pe.Context != nil && pe.Context.Selected() != nil {
-			where += " " + pe.Context.Selected().Name
-		}
-		return t.fail(usage(err, "Try: "+where+" --help"), false)
-	}
-	return k.Selected().Target.Addr().Interface().(command).run(ctx, t)
-}
-
-// address reads an address from the command line, where an error must not repeat control characters on a terminal.
-func address(ctx *kong.DecodeContext, target reflect.Value) error {
-	var text string
-	if err := ctx.Scan.PopValueInto("JID", &text); err != nil {
-		return err
-	}
-	j, err := jid.Parse(text)
+	run, err := l.Parse(t.Args, t.Stdout)
 	if err != nil {
-		return fmt.Errorf("%q is not an address: %w", text, err)
+		hint := ""
+		var mistake *cli.UsageError
+		if errors.As(err, &mistake) {
+			hint = mistake.Hint()
+		}
+		return t.fail(usage(err, hint), false)
 	}
-	target.Set(reflect.ValueOf(jid.Strict{JID: j}))
-	return nil
+	if run == nil { // a help was asked for
+		return ExitOK
+	}
+	return run(ctx)
 }
 
 // problem is why a command ends without having done what it should.

@@ -19,7 +19,7 @@ func (e *examination) signIn(ctx context.Context) error {
 	case j.IsZero():
 		e.add(stepAccount, doctor.Skip, "without --jid nobody signs in: what the server runs is not asked", "")
 		return nil
-	case !j.DomainJID().Equivalent(e.c.Domain.JID):
+	case !j.DomainJID().Equivalent(e.c.Domain):
 		e.add(stepAccount, doctor.Skip, fmt.Sprintf("%s is an account of another domain: nobody signs in", j.Bare()), "")
 		return nil
 	}
@@ -95,7 +95,7 @@ func (e *examination) session(ctx context.Context, s *session) error {
 func (e *examination) version(ctx context.Context, s *session) {
 	ctx, cancel := context.WithTimeout(ctx, e.c.Timeout)
 	defer cancel()
-	v, err := version.Get(ctx, s, e.c.Domain.JID)
+	v, err := version.Get(ctx, s, e.c.Domain)
 	if err != nil {
 		e.add(stepVersion, doctor.Skip, "the server does not say what it runs: "+answer(err), "")
 		return
