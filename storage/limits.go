@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,6 +83,17 @@ func Key(j jid.JID) string { return FullKey(j.Bare()) }
 func FullKey(j jid.JID) string {
 	j, _ = j.Normal()
 	return j.String()
+}
+
+// Conversation returns the name of the conversation between two addresses, in one direction, under which an [Outbox] keeps what is
+// sent in it.
+func Conversation(from, to jid.JID) string {
+	name := Key(from) + " " + Key(to)
+	if len(name) > MaxConversation {
+		sum := sha256.Sum256([]byte(name))
+		return "sha256 " + hex.EncodeToString(sum[:])
+	}
+	return name
 }
 
 // Check returns an ErrInvalid if the account cannot be kept.

@@ -310,24 +310,44 @@ func TestFLT06_Standby(t *testing.T) {
 	}
 }
 
+// TestCloseEndsCallsInFlight closes a store while the server owes it an answer. Nothing but Close can end the call: its own time is
+// an hour, and its context goes on.
 func TestCloseEndsCallsInFlight(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	asked := make(chan struct{})
 	f.answer = func(statement string) *reply {
 		if strings.HasPrefix(statement, "insert into accounts") {
-			close(asked)
+			close(asked) // a second time it panics: what was in flight is not tried again
 			return &reply{silent: true}
 		}
 		return nil
 	}
-	s := openFake(t, f, Config{})
-	got := make(chan error)
+	s := openFake(t, f, Config{Timeout: time.Hour, AcquireTimeout: time.Hour})
+	got := make(chan error, 1)
 	go func() { got <- put(t.Context(), s) }()
 	<-asked
+	select {
+	case err := <-got:
+		t.Fatalf("it ended before the store was closed: %v", err)
+	default:
+	}
 	closeFake(t, s)
-	if err := <-got; !errors.Is(err, errClosed) {
-		t.Errorf("the error is %v", err)
+	limit := time.NewTimer(10 * time.Second)
+	defer limit.Stop()
+	select {
+	case err := <-got:
+		if !errors.Is(err, errClosed) {
+			t.Errorf("the error is %v", err)
+		}
+	case <-limit.C:
+		t.Fatal("the call goes on though the store is closed")
+	}
+	if err := put(t.Context(), s); !errors.Is(err, errClosed) {
+		t.Errorf("a call after Close: %v", err)
+	}
+	if n := f.count("insert into accounts"); n != 1 {
+		t.Errorf("the statement was sent %d times", n)
 	}
 }
 
