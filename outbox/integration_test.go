@@ -142,6 +142,9 @@ func TestFLT03_TwoProcessesPostgres(t *testing.T) {
 	twoProcesses(t, newDuel(t, time.Second, onPostgres))
 }
 
+// TestFLT39_PausedProcessPostgres is TestFLT39_PausedProcess on Postgres.
+func TestFLT39_PausedProcessPostgres(t *testing.T) { pausedProcess(t, onPostgres) }
+
 // TestFLT03_ConnectionsTerminated ends all connections of two processes to the database, again and again. No two send at a time, and all that
 // was put arrives.
 func TestFLT03_ConnectionsTerminated(t *testing.T) {

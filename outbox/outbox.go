@@ -71,6 +71,8 @@ type Config struct {
 	// RetryMin is how long a stanza waits that the server refused for now (an error of type wait); default 10 s. Each further time
 	// it is four times as long, at most RetryMax, default 10 min. Those behind it in its conversation wait with it.
 	RetryMin, RetryMax time.Duration
+	// Preparer has the last word on what is sent; nil: all is sent as it was put.
+	Preparer Preparer
 	// Remember is how long the ids of stanzas that were sent are known, so that they are not stored twice; default 7 days.
 	Remember time.Duration
 }

@@ -3,8 +3,6 @@ package outbox
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/postern-im/postern/jid"
@@ -15,14 +13,7 @@ import (
 
 // Conversation returns the name of the conversation between two addresses, in one direction: what its stanzas are kept in order by
 // (RFC 6120 section 10.1).
-func Conversation(from, to jid.JID) string {
-	name := storage.Key(from) + " " + storage.Key(to)
-	if len(name) > storage.MaxConversation {
-		sum := sha256.Sum256([]byte(name))
-		return "sha256 " + hex.EncodeToString(sum[:])
-	}
-	return name
-}
+func Conversation(from, to jid.JID) string { return storage.Conversation(from, to) }
 
 // Put stores messages and presence that are to be sent, in order. Within [storage.Transactor.InTx] it is part of that
 // transaction: nothing is sent unless it is committed. A stanza without from is from the outbox's domain; one without id is given
@@ -38,7 +29,7 @@ func (o *Outbox) Put(ctx context.Context, ss ...stanza.Stanza) (int, error) {
 }
 
 // PutIn is Put into a conversation of this name, for stanzas whose own addresses do not tell their order, such as those that are
-// wrapped in others (XEP-0356 section 4.3).
+// wrapped in others: privilege.User.PutMessage calls it for what is sent in users' names (XEP-0356 section 5.3).
 func (o *Outbox) PutIn(ctx context.Context, conversation string, ss ...stanza.Stanza) (int, error) {
 	if conversation == "" {
 		return 0, fmt.Errorf("%w: a conversation without a name", ErrInvalid)

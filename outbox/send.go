@@ -86,7 +86,15 @@ func (t *turn) part(ctx context.Context, items []item, alone bool) {
 			t.add(result{row: it.row, verdict: back, err: errNotSent})
 			continue
 		}
+		if err := t.prepare(ctx, &it); err != nil {
+			t.add(t.unprepared(ctx, it.row, err))
+			continue
+		}
 		ready = append(ready, it)
+	}
+	if t.lost {
+		t.giveBack(ready, errNotSent)
+		return
 	}
 	if len(ready) == 0 {
 		return
@@ -115,9 +123,7 @@ func (t *turn) part(ctx context.Context, items []item, alone bool) {
 	t.hooks.reach("before send")
 	if _, err := t.holder.Lease(); err != nil { // guard: FLT-39
 		t.lost = true
-		for _, it := range ready {
-			t.add(result{row: it.row, verdict: back, err: err})
-		}
+		t.giveBack(ready, err)
 		return
 	}
 	errs := t.out.ConfirmAll(ctx, ss)
@@ -128,7 +134,14 @@ func (t *turn) part(ctx context.Context, items []item, alone bool) {
 		}
 	}
 	for i, err := range errs {
-		t.add(t.judge(run, ctx, ready[i].row, err, alone))
+		t.add(t.judge(run, ctx, ready[i].row, t.meaning(ctx, ss[i], err), alone))
+	}
+}
+
+// giveBack gives back what was not sent.
+func (t *turn) giveBack(items []item, why error) {
+	for _, it := range items {
+		t.add(result{row: it.row, verdict: back, err: why})
 	}
 }
 
@@ -144,7 +157,7 @@ func (t *turn) judge(run, ctx context.Context, row storage.OutboxRow, err error,
 	case err == nil:
 		return result{row: row, verdict: taken}
 	case errors.As(err, &refused):
-		return t.refused(row, refused)
+		return t.refused(row, refused, err)
 	case errors.Is(err, stanza.ErrStreamLost) || ctx.Err() != nil && !errors.Is(err, stanza.ErrNotConnected):
 		return t.unknown(row, err, alone && run.Err() == nil)
 	case errors.Is(err, stanza.ErrNotConnected):
@@ -153,8 +166,8 @@ func (t *turn) judge(run, ctx context.Context, row storage.OutboxRow, err error,
 	return result{row: row, verdict: buried, err: fmt.Errorf("%w: %w", ErrInvalid, err)} // guard: FLT-31 replace: buried => taken
 }
 
-// refused decides about a row that the server refused.
-func (t *turn) refused(row storage.OutboxRow, e *stanza.Error) result {
+// refused decides about a row that was refused with e, which is all of why or within it.
+func (t *turn) refused(row storage.OutboxRow, e *stanza.Error, why error) result {
 	t.count(func(st *Stats) { st.Refused++ })
 	typ := e.Type
 	if typ == "" {
@@ -168,9 +181,9 @@ func (t *turn) refused(row storage.OutboxRow, e *stanza.Error) result {
 		for range row.Attempts - 1 {
 			d = min(4*d, t.cfg.RetryMax)
 		}
-		return result{row: row, verdict: again, until: time.Now().Add(d), err: e}
+		return result{row: row, verdict: again, until: time.Now().Add(d), err: why}
 	}
-	return result{row: row, verdict: buried, err: e}
+	return result{row: row, verdict: buried, err: why}
 }
 
 // unknown decides about a row that was under way when the link was lost. With others beside it, it may be the reason; alone, behind a

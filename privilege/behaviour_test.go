@@ -147,6 +147,17 @@ func testMessage(t *testing.T, e env) {
 		t.Errorf("got %q from %q", body, from)
 	}
 
+	// Through an outbox.
+	q := queued(t, b)
+	for _, body := range []string{"durable", "and in order"} {
+		if err := q.fate(u, chat(e.peer, body)); err != nil {
+			t.Errorf("what became of it: %v", err)
+		}
+		if from, _, got := box.next(t); from != e.user || got != body {
+			t.Errorf("got %q from %q", got, from)
+		}
+	}
+
 	// The wrapper can be sent by anybody who sends for us, and a refusal belongs to its id.
 	outer, err := u.Wrap(chat(e.peer, "by a queue"))
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // bed is a component with privileges, behind a server.
 type bed struct {
 	t      *testing.T
+	domain jid.JID // the component's
 	c      *component.Component
 	m      *privilege.Manager
 	grants chan privilege.GrantChange
@@ -57,7 +58,7 @@ func serve(t *testing.T, at place, cfg privilege.Config, routes ...router.Route)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{t: t, c: c, m: m, grants: make(chan privilege.GrantChange, 100), seen: make(chan privilege.PresenceChange, 100), pushes: make(chan privilege.RosterChange, 100)}
+	b := &bed{t: t, domain: cfg.JID, c: c, m: m, grants: make(chan privilege.GrantChange, 100), seen: make(chan privilege.PresenceChange, 100), pushes: make(chan privilege.RosterChange, 100)}
 	m.OnGrants(func(_ context.Context, g privilege.GrantChange) { b.grants <- g })
 	m.OnPresence(func(_ context.Context, p privilege.PresenceChange) { b.seen <- p })
 	m.OnRoster(func(_ context.Context, c privilege.RosterChange) { b.pushes <- c })

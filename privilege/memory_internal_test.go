@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/stanza"
 	"github.com/postern-im/postern/storage"
 	"github.com/postern-im/postern/storage/storagetest"
 )
@@ -77,5 +78,23 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if s.size != 0 {
 		t.Errorf("%d bytes of nothing", s.size)
+	}
+}
+
+// TestSentAgain: a message that is sent again, as a queue does after a lost link, takes no more room than once.
+func TestSentAgain(t *testing.T) {
+	var s sent
+	h := stanza.Header{ID: "inner", From: jid.MustParse("juliet@localhost"), To: jid.MustParse("romeo@localhost")}
+	for range 3 {
+		s.add("again", h)
+		s.add("another", h)
+	}
+	if len(s.order) != 2 || s.size != 2*sentSize(h) {
+		t.Errorf("%d are kept in %d bytes", len(s.order), s.size)
+	}
+	s.take("again")
+	s.take("another")
+	if s.size != 0 || len(s.byID) != 0 {
+		t.Errorf("%d bytes for %d messages are left", s.size, len(s.byID))
 	}
 }

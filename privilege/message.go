@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,8 +57,8 @@ func (u User) SendMessage(ctx context.Context, msg *stanza.Message) error {
 	return u.m.deliver(ctx, u.server, outer)
 }
 
-// Wrap returns what SendMessage would send, without sending it, for a queue that outlasts the stream: a message to the server that
-// holds the user's. It has an id of its own, which stays with it however often it is sent and which the server's refusal carries (see
+// Wrap returns what SendMessage would send, without sending it, for a queue of one's own ([User.PutMessage] is for an outbox): a
+// message to the server that holds the user's. It has an id of its own, which stays with it however often it is sent and which the server's refusal carries (see
 // [Unwrap]). Nothing is asked of the server's grants, which may be others by the time it is sent.
 func (u User) Wrap(msg *stanza.Message) (*stanza.Message, error) {
 	if u.m == nil {
@@ -107,6 +108,17 @@ func (m *Manager) namespace(server jid.JID) string {
 
 // wrap checks a message and puts it into one to the server.
 func (m *Manager) wrap(as, server jid.JID, ns string, msg *stanza.Message) (*stanza.Message, error) {
+	inner, err := inNameOf(as, msg)
+	if err != nil {
+		return nil, err
+	}
+	outer := m.envelope(rand.Text(), server, ns, inner)
+	m.sent.add(outer.ID, inner.Header)
+	return outer, nil
+}
+
+// inNameOf checks a message and returns it as it is sent in somebody's name.
+func inNameOf(as jid.JID, msg *stanza.Message) (*stanza.Message, error) {
 	switch {
 	case msg.To.IsZero():
 		return nil, fmt.Errorf("%w: a message to nobody", ErrInvalid)
@@ -118,14 +130,17 @@ func (m *Manager) wrap(as, server jid.JID, ns string, msg *stanza.Message) (*sta
 	if msg.ID == "" {
 		msg.ID = rand.Text()
 	}
-	inner := *msg
-	inner.From = as
-	outer := &stanza.Message{
-		Header:   stanza.Header{ID: rand.Text(), From: m.cfg.JID, To: server},
-		Payloads: []stanza.Payload{stanza.As(xml.Name{Space: ns, Local: "privilege"}, wrapper{stanza.Forwarded{Stanza: &inner}})},
+	sent := *msg
+	sent.From = as
+	return &sent, nil
+}
+
+// envelope is a message to the server that holds another one.
+func (m *Manager) envelope(id string, server jid.JID, ns string, inner *stanza.Message) *stanza.Message {
+	return &stanza.Message{
+		Header:   stanza.Header{ID: id, From: m.cfg.JID, To: server},
+		Payloads: []stanza.Payload{stanza.As(xml.Name{Space: ns, Local: "privilege"}, wrapper{stanza.Forwarded{Stanza: inner}})},
 	}
-	m.sent.add(outer.ID, inner.Header)
-	return outer, nil
 }
 
 func knownMessage(t stanza.MessageType) bool {
@@ -186,13 +201,19 @@ func (m *Manager) bounced(ctx context.Context, msg *stanza.Message) {
 	if !ok {
 		return
 	}
+	_ = m.refused(ctx, server, msg.ID, h, msg.Error)
+}
+
+// refused counts and tells that a server refused the message of this header, and returns the error that says so.
+func (m *Manager) refused(ctx context.Context, server jid.JID, id string, h stanza.Header, e *stanza.Error) error {
 	m.stats.refused.Add(1)
 	r := Refusal{
-		ID: msg.ID, As: h.From, To: h.To, MessageID: h.ID,
-		Err: &RefusedError{Server: server, Needed: needMessage(), Err: msg.Error},
+		ID: id, As: h.From, To: h.To, MessageID: h.ID,
+		Err: &RefusedError{Server: server, Needed: needMessage(), Err: e},
 	}
 	m.log.Warn("the server refused a message in a user's name", zap.Stringer("as", r.As), zap.Stringer("to", r.To), zap.Error(r.Err))
 	m.onRefusal.tell(ctx, m.log, r)
+	return r.Err
 }
 
 // sent remembers the messages that were wrapped last, for a refusal that comes late.
@@ -222,6 +243,9 @@ func (s *sent) add(id string, h stanza.Header) {
 	size := sentSize(h)
 	if size > maxSentBytes {
 		return
+	}
+	if _, again := s.forget(id); again { // sent once more: it is the newest now
+		s.order = slices.DeleteFunc(s.order, func(o string) bool { return o == id })
 	}
 	h.Attrs, h.Lang = nil, ""
 	h.ID = strings.Clone(h.ID) // it may be a piece of a whole stanza
