@@ -45,7 +45,14 @@ type connection struct {
 
 func connect(t *testing.T, s *servertest.Server, version uint16) *connection {
 	t.Helper()
+	return connectTo(t, s, s.Host, username, version)
+}
+
+// connectTo is connect for an account of any host of the server.
+func connectTo(t *testing.T, s *servertest.Server, host, user string, version uint16) *connection {
+	t.Helper()
 	config := s.TLSConfig()
+	config.ServerName = host
 	config.MinVersion, config.MaxVersion = version, version
 	conn, err := (&tls.Dialer{Config: config}).DialContext(t.Context(), "tcp", s.C2STLS)
 	if err != nil {
@@ -58,7 +65,7 @@ func connect(t *testing.T, s *servertest.Server, version uint16) *connection {
 	}
 	state := c.conn.ConnectionState()
 	c.channel = sasl.NewChannel(&state, true)
-	c.write(string(xmlstream.Header{Content: stanza.NS, To: s.Host, From: username + "@" + s.Host, Version: "1.0"}.Append(nil)))
+	c.write(string(xmlstream.Header{Content: stanza.NS, To: host, From: user + "@" + host, Version: "1.0"}.Append(nil)))
 	if tok := c.next(); tok != xmltree.TokenOpen {
 		t.Fatal("no stream header")
 	}
@@ -190,7 +197,6 @@ func TestRealSignIn(t *testing.T) {
 	servers.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.Register(t, username, "IXa")
 		roman := sasl.Credentials{Username: username, Domain: s.Host, Password: sasl.NewSecret("\u2168\u00aa")}
-		const agent = "<user-agent xmlns='" + nsSASL2 + "' id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>"
 		cache := sasl.NewKeyCache(0)
 		policy := sasl.Policy{Cache: cache}
 		for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {

@@ -62,6 +62,7 @@ func TestOneMessage(t *testing.T) {
 		{"no name", plain, Credentials{Password: NewSecret("p")}},
 		{"NUL in the identity", plain, Credentials{Username: "u", Password: NewSecret("p"), AuthzID: "\x00"}},
 		{"identity that is no text", external, Credentials{AuthzID: "\xff"}},
+		{"token of a prefix alone", oauthBearer, Credentials{AccessToken: NewSecret("secret-token:")}},
 		{"token with a blank", xOAuth2, Credentials{Username: "u", AccessToken: NewSecret("a b")}},
 		{"token of padding", oauthBearer, Credentials{AccessToken: NewSecret("==")}},
 		{"token with a separator", oauthBearer, Credentials{AccessToken: NewSecret("a\x01b")}},
@@ -112,6 +113,7 @@ func TestOAuthBearer(t *testing.T) {
 		begin(t, oauthBearer, Credentials{Username: "a,b", Domain: "example.com", AccessToken: NewSecret("t")}, Binding{},
 			"n,a=a=2Cb@example.com,\x01auth=Bearer t\x01\x01")
 		begin(t, oauthBearer, Credentials{Username: "a", AccessToken: NewSecret("t")}, Binding{}, "n,,\x01auth=Bearer t\x01\x01")
+		begin(t, oauthBearer, Credentials{Username: "a", AccessToken: NewSecret("secret-token:t=")}, Binding{}, "n,,\x01auth=Bearer secret-token:t=\x01\x01")
 	})
 	t.Run("refusal", func(t *testing.T) {
 		m := begin(t, oauthBearer, credentials, Binding{}, message)

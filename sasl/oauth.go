@@ -41,9 +41,9 @@ func newOAuthBearer(c Credentials) (Mechanism, error) {
 	return &oauthClient{name: oauthBearer, message: []byte(header + ",\x01auth=Bearer " + token + "\x01\x01")}, nil
 }
 
-// isBearerToken reports whether s is a b64token (RFC 6750 section 2.1).
+// isBearerToken reports whether s is a b64token (RFC 6750 section 2.1), or one behind "secret-token:" (RFC 8959), as Prosody's are.
 func isBearerToken(s string) bool {
-	body := strings.TrimRight(s, "=")
+	body := strings.TrimRight(strings.TrimPrefix(s, "secret-token:"), "=")
 	return body != "" && !strings.ContainsFunc(body, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/", r)
 	})

@@ -58,7 +58,9 @@ func (s Secret) Format(f fmt.State, verb rune) {
 type Credentials struct {
 	Username string // authentication identity: in XMPP the localpart of the address (RFC 6120 section 6.3.7)
 	Domain   string // of the account: the realm of DIGEST-MD5, and part of the identity of OAUTHBEARER
-	AuthzID  string // authorization identity, a bare address; empty leaves it to the server (RFC 6120 section 6.3.8)
+	// AuthzID is the authorization identity, a bare address; empty leaves it to the server (RFC 6120 section 6.3.8). With a certificate that
+	// names several accounts it says which one (XEP-0178 section 2): ejabberd refuses such a sign-in without it.
+	AuthzID string
 
 	Password    Secret
 	Token       Secret // for fast sign-in (XEP-0484)
