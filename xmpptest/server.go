@@ -116,6 +116,12 @@ func WithUser(name, password string) Option {
 	return func(o *options) { o.users[name] = password }
 }
 
+// WithChannelBinding has the server offer SCRAM that is bound to the TLS channel (XEP-0440).
+func WithChannelBinding() Option { return func(o *options) { o.cfg.Binding = true } }
+
+// WithUpgrade has the server ask for a better hash of each account's password (XEP-0480), inside SASL2.
+func WithUpgrade() Option { return func(o *options) { o.cfg.SASL2, o.cfg.Upgrade = true, true } }
+
 // WithDeadline sets how long an expectation waits. The default is 10 s.
 func WithDeadline(d time.Duration) Option { return func(o *options) { o.wait = d } }
 

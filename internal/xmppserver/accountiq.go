@@ -46,6 +46,8 @@ func (a *account) answer(p *packet) (stanza.Payload, error) {
 		return a.blocking(p, q)
 	case q.Is(nsMAM, "query") && !get && a.srv.cfg.Archive:
 		return a.queryArchive(p, q)
+	case q.Is(nsRegister, "query") && a.srv.cfg.Registration:
+		return a.registration(p, q)
 	case q.Is(nsSession, "session"), q.Is(nsPing, "ping") && get:
 		return nil, nil
 	}

@@ -43,17 +43,24 @@ func (s *Server) bind(l *link, user *account, lang string, el xmltree.Element) (
 
 // attach makes a session of a stream, or says why that can't be. m is for a stream that is managed from the start, or
 // nil. answer is what tells the client, before anything else is sent to it.
-func (s *Server) attach(l *link, user *account, lang, name string, m *managed, answer func(full jid.JID) []byte) (*session, stanza.Condition) {
+func (s *Server) attach(l *link, user *account, lang, name string, begin func(ss *session), answer func(full jid.JID) []byte) (*session, stanza.Condition) {
 	full, err := user.jid.WithResource(name)
 	if err != nil {
 		return nil, stanza.BadRequest
 	}
-	ss := &session{link: l, user: user, jid: full, lang: lang, sm: m}
+	ss := &session{link: l, user: user, jid: full, lang: lang}
+	if begin != nil {
+		begin(ss)
+	}
 
 	u := &s.users
 	u.mu.Lock()
 	var out []*packet
 	old := user.sessions[full.Resource()]
+	if user.gone {
+		u.mu.Unlock()
+		return nil, stanza.NotAuthorized
+	}
 	if old != nil { // RFC 6120 section 7.7.2.2: both servers end the old one
 		out = user.remove(old)
 	} else if len(user.sessions) >= s.limits.Resources {

@@ -1,7 +1,6 @@
 package xmppserver
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"strings"
 
@@ -17,11 +16,10 @@ const (
 
 // channel returns what the connection can be bound with, as the server sees it.
 func (s *Server) channel(l *link) sasl.Channel {
-	conn, ok := l.conn.(*tls.Conn)
-	if !ok {
+	if l.tls == nil {
 		return sasl.Channel{}
 	}
-	state := conn.ConnectionState()
+	state := l.tls.ConnectionState()
 	c := sasl.NewChannel(&state, true)
 	if cert, err := x509.ParseCertificate(s.certs.server.Certificate[0]); err == nil {
 		if b, err := sasl.ServerEndPoint(cert); err == nil {

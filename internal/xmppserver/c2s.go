@@ -86,6 +86,14 @@ func (s *Server) login(l *link) (*session, error) {
 						return nil, streamFailure(stanza.StreamPolicyViolation, "too many failed logins")
 					}
 				}
+			case user == nil && el.Is(stanza.NS, "iq"):
+				known, err := s.registration(l, el.Clone())
+				if err != nil {
+					return nil, err
+				}
+				if !known {
+					return nil, streamFailure(stanza.StreamNotAuthorized, "")
+				}
 			case user != nil && el.Is(nsSM, "resume") && s.cfg.StreamManagement:
 				ss, failed := s.resume(l, user, el.Clone(), func(_ *session, resumed element) []byte { return encoded(resumed) })
 				if ss != nil {
@@ -158,6 +166,9 @@ func (s *Server) features(l *link, user *account) []byte {
 		}
 		if s.cfg.SASL2 {
 			add(s.offerSASL2(l))
+		}
+		if s.cfg.Registration {
+			add(element{space: "http://jabber.org/features/iq-register", local: "register"})
 		}
 	default:
 		add(element{space: nsBind, local: "bind"})

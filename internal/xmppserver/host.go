@@ -24,6 +24,7 @@ func (s *Server) toHost(p *packet) {
 	case p.isReply():
 		s.delegationReply(p)
 	case p.kind == stanza.KindPresence:
+	case p.kind == stanza.KindIQ && p.to.IsDomain() && s.cfg.Registration && p.child().Is(nsRegister, "query") && s.registrationAtHost(p):
 	case p.kind == stanza.KindMessage, p.to.IsFull():
 		s.bounce(p, &stanza.Error{Condition: stanza.ServiceUnavailable})
 	default:

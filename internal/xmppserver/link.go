@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/postern-im/postern/internal/wsstream"
 	"github.com/postern-im/postern/stanza"
 	"github.com/postern-im/postern/xmltree"
 )
@@ -25,7 +26,8 @@ var (
 // The goroutine that serves it reads; what is written before start is written by that goroutine, later by the link's own.
 type link struct {
 	srv    *Server
-	conn   net.Conn // swapped by startTLS only, before start
+	conn   net.Conn  // swapped by startTLS and for a WebSocket only, before start
+	tls    *tls.Conn // below conn, or nil
 	parser *xmltree.Parser
 	sink   io.WriteCloser // copy of what is read, or nil
 	head   []byte         // what was read of the stream, until its header is done; then nil
@@ -71,16 +73,13 @@ func (l *link) startTLS(cfg *tls.Config) error {
 		return fmt.Errorf("xmppserver: TLS: %w", err)
 	}
 	l.mu.Lock()
-	l.conn = conn
+	l.conn, l.tls = conn, conn
 	l.mu.Unlock()
 	return nil
 }
 
 // encrypted reports whether the connection is inside TLS.
-func (l *link) encrypted() bool {
-	_, ok := l.conn.(*tls.Conn)
-	return ok
-}
+func (l *link) encrypted() bool { return l.tls != nil }
 
 // open begins a new XML stream on the connection: at its start and after each restart.
 func (l *link) open(kind StreamKind, contentNS string, limits xmltree.Limits) {
@@ -347,6 +346,10 @@ func (l *link) abort(err error) {
 	close(l.done)
 	conn := l.conn
 	l.mu.Unlock()
+	if c, ok := conn.(*wsstream.Conn); ok {
+		defer func() { _ = c.Close() }() // what is below it is closed by then
+		conn = c.NetConn()
+	}
 	if c, ok := conn.(*tls.Conn); ok {
 		conn = c.NetConn() // without a close_notify that might wait for a peer that does not read
 	}

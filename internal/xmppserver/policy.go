@@ -76,6 +76,10 @@ type Policy struct {
 	FoldAddresses bool
 	// SaysBlocked: a refusal because of the user's own block list says so (XEP-0191 section 3.3).
 	SaysBlocked bool
+	// BindStates: clients may say along with Bind 2 that nobody uses them.
+	BindStates bool
+	// RegistrationForm: what is to be known of who registers is also asked by a form (XEP-0077 section 4).
+	RegistrationForm bool
 	// Delegation is the namespace of XEP-0355 that the server speaks.
 	Delegation string
 	// DelegatesSlowly: a namespace is delegated only when the component has answered what to nest, which is asked for at each
@@ -109,13 +113,15 @@ func Prosody() Policy {
 			Type: stanza.ErrorWait, Condition: stanza.RemoteServerTimeout, Text: stanza.NewText("Component unavailable"),
 			App: element{space: "xmpp:prosody.im/protocol/component", local: "not-connected"},
 		},
-		AwayBy:          true,
-		MaxClientStanza: 256 << 10,
-		ListAway:        true,
-		StanzaLang:      true,
-		SaysBlocked:     true,
-		FoldAddresses:   true,
-		Delegation:      nsDelegation,
+		AwayBy:           true,
+		BindStates:       true,
+		MaxClientStanza:  256 << 10,
+		ListAway:         true,
+		StanzaLang:       true,
+		SaysBlocked:      true,
+		FoldAddresses:    true,
+		Delegation:       nsDelegation,
+		RegistrationForm: true,
 		Privilege: PrivilegePolicy{
 			Replay:           true,
 			KeepSubscription: true,

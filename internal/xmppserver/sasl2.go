@@ -22,12 +22,11 @@ func (s *Server) offerSASL2(l *link) element {
 	for _, m := range s.mechanisms(l.claimed) {
 		e.children = append(e.children, element{local: "mechanism", text: m})
 	}
-	bind, inline := element{space: nsBind2, local: "bind"}, element{local: "inline"}
+	inline := element{local: "inline"}
 	if s.cfg.StreamManagement {
-		bind.children = []element{{local: "inline", children: []element{{local: "feature", attrs: []string{"var", nsSM}}}}}
 		inline.children = []element{{space: nsSM, local: "sm"}}
 	}
-	inline.children = append(inline.children, bind)
+	inline.children = append(inline.children, s.offerBind2())
 	if s.cfg.FAST {
 		inline.children = append(inline.children, s.offerFAST(l))
 	}
@@ -36,6 +35,22 @@ func (s *Server) offerSASL2(l *link) element {
 		e.children = append(e.children, element{space: nsUpgrade, local: "upgrade", text: upgradeTask})
 	}
 	return e
+}
+
+// offerBind2 is the feature of XEP-0386, with what may be enabled along with it.
+func (s *Server) offerBind2() element {
+	features := []string{nsCarbons}
+	if s.policy.BindStates {
+		features = append(features, nsCSI)
+	}
+	if s.cfg.StreamManagement {
+		features = append(features, nsSM)
+	}
+	inline := element{local: "inline"}
+	for _, f := range features {
+		inline.children = append(inline.children, element{local: "feature", attrs: []string{"var", f}})
+	}
+	return element{space: nsBind2, local: "bind", children: []element{inline}}
 }
 
 // authenticate2 carries out one attempt with SASL2. It returns nothing without an error where that failed and another may follow,
@@ -84,7 +99,13 @@ func (s *Server) authenticate2(l *link, lang string, auth xmltree.Element) (*acc
 		m, enabled = s.newManaged()
 		bound.children = []element{enabled}
 	}
-	ss, cond := s.attach(l, user, lang, name, m, func(full jid.JID) []byte {
+	begin := func(ss *session) {
+		ss.sm = m
+		_, ss.carbons = bind.Child(nsCarbons, "enable")
+		_, inactive := bind.Child(nsCSI, "inactive")
+		ss.inactive = inactive && s.policy.BindStates
+	}
+	ss, cond := s.attach(l, user, lang, name, begin, func(full jid.JID) []byte {
 		return append(success(full, append(failed, bound)...), s.features(l, user)...)
 	})
 	if cond != "" {

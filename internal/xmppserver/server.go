@@ -27,17 +27,18 @@ var ErrClosed = errors.New("xmppserver: closed")
 
 // Config configures a [Server]. The zero value of a field means its default.
 type Config struct {
-	Domain     string            // the served domain; default "localhost"
-	Components map[string]string // secrets of the components by their domains
-	Policy     Policy            // manners; default Prosody()
-	Listen     Listen
-	Trace      Trace
-	Limits     Limits
-	SASL2      bool // offer XEP-0388 with XEP-0386 beside the sign-in of RFC 6120
-	Archive    bool // keep the messages of each account, and answer questions for them (XEP-0313)
-	Binding    bool // offer SCRAM with channel binding (XEP-0440)
-	FAST       bool // give out tokens (XEP-0484); with SASL2 only
-	Upgrade    bool // offer SCRAM-SHA-512 to who upgrades to it (XEP-0480); with SASL2 only
+	Domain       string            // the served domain; default "localhost"
+	Components   map[string]string // secrets of the components by their domains
+	Policy       Policy            // manners; default Prosody()
+	Listen       Listen
+	Trace        Trace
+	Limits       Limits
+	SASL2        bool // offer XEP-0388 with XEP-0386 beside the sign-in of RFC 6120
+	Archive      bool // keep the messages of each account, and answer questions for them (XEP-0313)
+	Binding      bool // offer SCRAM with channel binding (XEP-0440)
+	FAST         bool // give out tokens (XEP-0484); with SASL2 only
+	Upgrade      bool // offer SCRAM-SHA-512 to who upgrades to it (XEP-0480); with SASL2 only
+	Registration bool // let anybody register an account, change its password and remove it (XEP-0077)
 	// StreamManagement offers XEP-0198, inside SASL2 as well.
 	StreamManagement bool
 
@@ -50,6 +51,7 @@ type Listen struct {
 	ComponentTLS string // XEP-0114 inside TLS, as ejabberd has it
 	Client       string // RFC 6120 with STARTTLS
 	ClientTLS    string // RFC 6120 inside TLS (XEP-0368)
+	WebSocket    string // RFC 7395 inside TLS, with the documents of XEP-0156 that lead to it
 }
 
 // Limits bounds what one connection or account may occupy. A zero field means its default.
@@ -65,6 +67,7 @@ type Limits struct {
 	Requests       int           // of them, subscription requests by strangers; default 1,000
 	Offline        int           // messages kept for an account that is away; default 100
 	StoredBytes    int           // of these messages, and of private XML and vCard of an account; default 1 MiB each
+	Accounts       int           // that can be registered, those that are there included; default 10,000
 	Resources      int           // bound at once per account; default 64
 	Unacknowledged int           // stanzas that a client has not acknowledged, where it could; default 10,000
 	Resume         time.Duration // for a lost session to be resumed, in whole seconds; default 600 s
@@ -83,6 +86,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Requests, 1000)
 	set(&l.Offline, 100)
 	set(&l.StoredBytes, 1<<20)
+	set(&l.Accounts, 10_000)
 	set(&l.Resources, 64)
 	set(&l.Unacknowledged, 10_000)
 	if l.Resume < time.Second {
@@ -115,7 +119,7 @@ type Server struct {
 	newcomers  gate // shut: connections are accepted and nothing else
 
 	mu        sync.Mutex
-	listeners [4]listener
+	listeners [5]listener
 	links     map[*link]struct{}
 	running   bool
 	closed    bool
@@ -171,11 +175,12 @@ func New(cfg Config, log *zap.Logger) (*Server, error) {
 	if s.certs, err = newCertificates(domain.Domain()); err != nil {
 		return nil, err
 	}
-	s.listeners = [4]listener{
+	s.listeners = [5]listener{
 		{addr: cfg.Listen.Component, serve: (*Server).serveComponent},
 		{addr: cfg.Listen.ComponentTLS, serve: (*Server).serveComponent, tls: true},
 		{addr: cfg.Listen.Client, serve: (*Server).serveClient},
 		{addr: cfg.Listen.ClientTLS, serve: (*Server).serveClient, tls: true},
+		{addr: cfg.Listen.WebSocket, serve: (*Server).serveWeb, tls: true},
 	}
 	return s, nil
 }
@@ -344,6 +349,9 @@ func (s *Server) ClientAddr() string { return s.addr(2) }
 
 // ClientTLSAddr returns the address for clients inside TLS.
 func (s *Server) ClientTLSAddr() string { return s.addr(3) }
+
+// WebSocketAddr returns the address at which WebSockets are; the path is /xmpp-websocket.
+func (s *Server) WebSocketAddr() string { return s.addr(4) }
 
 func (s *Server) addr(i int) string {
 	s.mu.Lock()

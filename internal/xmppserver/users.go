@@ -41,6 +41,7 @@ type account struct {
 	private  map[string]xmltree.Element // by namespace
 	stored   int                        // bytes of vcard and private
 	proxied  map[string]*packet         // IQs that a component has sent in the user's name, by the id of the inner one
+	gone     bool                       // the user wants the account to be deleted
 }
 
 // AddUser adds an account, or changes the password of one.
@@ -52,9 +53,14 @@ func (s *Server) AddUser(name, password string) error {
 	if j.Local() == "" {
 		return fmt.Errorf("xmppserver: user without a name")
 	}
-	u := &s.users
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	s.users.set(s, j, password)
+	return nil
+}
+
+// set adds an account, or changes the password of one. The lock must be held.
+func (u *users) set(s *Server, j jid.JID, password string) {
 	a := u.accounts[j.Local()]
 	if a == nil {
 		a = &account{
@@ -64,7 +70,6 @@ func (s *Server) AddUser(name, password string) error {
 		u.accounts[j.Local()] = a
 	}
 	a.password, a.scram, a.tokens = password, scramKeys{}, map[string]*tokens{}
-	return nil
 }
 
 // find returns the account of this name, or nil. The lock must be held.
@@ -136,6 +141,9 @@ func (s *Server) toAccount(p *packet) bool {
 		out = a.inboundPresence(p)
 	case p.kind == stanza.KindIQ:
 		out = a.iq(p)
+	}
+	if a.gone {
+		out = u.forget(a, out)
 	}
 	u.mu.Unlock()
 	s.routeAll(out)

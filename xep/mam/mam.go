@@ -90,7 +90,13 @@ type collector struct {
 
 // Handler returns a handler that takes the results of queries out of what next gets. They do not wait there behind other messages, and a
 // handler that blocks does not block a query.
-func (a *Archive) Handler(next stanza.Handler) stanza.Handler { return &handler{a, next} }
+func (a *Archive) Handler(next stanza.Handler) stanza.Handler {
+	h := &handler{a, next}
+	if t, ok := next.(stanza.Taker); ok {
+		return &taker{h, t}
+	}
+	return h
+}
 
 type handler struct {
 	archive *Archive
@@ -99,16 +105,37 @@ type handler struct {
 
 // HandleStanzas implements stanza.Handler.
 func (h *handler) HandleStanzas(ctx context.Context, out stanza.Sender, batch []stanza.Stanza) {
+	if rest := h.others(batch); len(rest) > 0 {
+		h.next.HandleStanzas(ctx, out, rest)
+	}
+}
+
+// others takes the results out of a batch and returns the rest.
+func (h *handler) others(batch []stanza.Stanza) []stanza.Stanza {
 	rest := make([]stanza.Stanza, 0, len(batch))
 	for _, s := range batch {
 		if m, ok := s.(*stanza.Message); !ok || !h.archive.take(m) {
 			rest = append(rest, s)
 		}
 	}
-	if len(rest) > 0 {
-		h.next.HandleStanzas(ctx, out, rest)
-	}
+	return rest
 }
+
+// taker is a handler before one that takes stanzas before it works on them.
+type taker struct {
+	*handler
+
+	next stanza.Taker
+}
+
+// Take implements stanza.Taker.
+func (t *taker) Take(ctx context.Context, out stanza.Sender, batch []stanza.Stanza) (work bool) {
+	rest := t.others(batch)
+	return len(rest) > 0 && t.next.Take(ctx, out, rest)
+}
+
+// Work implements stanza.Taker.
+func (t *taker) Work(ctx context.Context, out stanza.Sender) { t.next.Work(ctx, out) }
 
 // Drain implements stanza.Drainer.
 func (h *handler) Drain(ctx context.Context) error {
