@@ -29,6 +29,7 @@ type Client struct {
 	session atomic.Pointer[session] // nil while there is none
 	bound   atomic.Pointer[jid.JID] // of the session, also while it may be resumed; nil without
 	ledger  *ledger
+	keeper  *keeper                // nil unless the session is kept
 	pinned  atomic.Bool            // the account has signed in with SCRAM
 	signIn  atomic.Pointer[SignIn] // how that was last done
 	// clientState: the server has been seen to take client states.
@@ -41,6 +42,8 @@ type Client struct {
 	refused   sasl.Secret    // the token that the server refused last
 	noUpgrade bool           // a task of XEP-0480 failed
 	leaving   bool           // SignOut runs
+	ended     *session       // the one before
+	guest     *guest         // takes the stream in place of a sign-in; nil unless Register runs
 }
 
 var (
@@ -67,6 +70,10 @@ func New(cfg Config, log *zap.Logger) (*Client, error) {
 	c.ledger = newLedger(c)
 	w := c.cfg.writer()
 	w.Ledger, w.Waiting = c.ledger, c.ReadOn
+	if cfg.Sessions != nil {
+		c.keeper = newKeeper(c, cfg.Sessions)
+		w.Fence = c.keeper.fence
+	}
 	c.w = xmlstream.NewWriter(w)
 	return c, nil
 }
@@ -110,7 +117,18 @@ func (c *Client) Send(ctx context.Context, s stanza.Stanza) error {
 	if err != nil {
 		return err
 	}
-	return sent(c.w.Send(ctx, s, &h))
+	if err := sent(c.w.Send(ctx, s, &h)); err != nil {
+		return err
+	}
+	return c.accepted(ctx)
+}
+
+// accepted returns when what was accepted is kept, where it is to be.
+func (c *Client) accepted(ctx context.Context) error {
+	if c.keeper == nil {
+		return nil
+	}
+	return c.keeper.accepted(ctx)
 }
 
 // refusal sends the answer to what can't be handled. It is called by who reads, who can't wait for acknowledgements.
@@ -147,7 +165,7 @@ func (c *Client) header(s stanza.Stanza) (stanza.Header, error) {
 		}
 		h.From = jid.JID{}
 	}
-	if iq, ok := s.(*stanza.IQ); ok && h.ID == "" && iq.IsRequest() {
+	if iq, ok := s.(*stanza.IQ); h.ID == "" && (ok && iq.IsRequest() || !ok && c.keeper != nil) { // what may come twice has one id
 		h.ID = newID()
 	}
 	if !xmlstream.Known(s) {

@@ -41,8 +41,12 @@ type Config struct {
 	// NoSASL2 has a server's SASL2 and Bind 2 ignored.
 	NoSASL2 bool
 
-	// Addr, where set, is the host:port to connect to, in place of what SRV records say.
+	// Addr, where set, is the host:port to connect to, in place of what SRV records say, or the wss:// URL of a WebSocket (RFC 7395),
+	// whose certificate must be for the host in it. A ws:// URL needs Insecure.
 	Addr string
+	// WebSocket has the server looked for over HTTPS, at the account's domain (XEP-0156), in place of SRV records: for networks
+	// that let nothing but HTTPS pass.
+	WebSocket bool
 	// DirectTLS says that Addr speaks TLS from the first byte on (XEP-0368), in place of STARTTLS.
 	DirectTLS bool
 	// Resolver answers questions for SRV records; default net.DefaultResolver.
@@ -53,21 +57,32 @@ type Config struct {
 	// ServerName and NextProtos are replaced; the version is 1.2 at least.
 	TLS *tls.Config
 	// Insecure accepts any certificate, so that whoever sits between reads and writes everything. The log says so loudly at each
-	// connection, and nothing that shows the password is sent.
+	// connection, and nothing that shows the password is sent, except by Register.
 	Insecure bool
 
 	// Presence, where set, is sent at the start of each session that is not resumed. Without it the account is not available to others, nor gets
 	// messages to its bare address.
 	Presence *stanza.Presence
 
+	// Carbons has each session get copies of what the account's other clients send and get (XEP-0280); package carbons unwraps them.
+	// Where the server can do that along with binding it takes no turn of its own.
+	Carbons bool
+	// Inactive has each session begin as one that nobody uses, where the server takes notice of that, until SetActive says something
+	// else; also one that was resumed.
+	Inactive bool
+
 	StreamManagement StreamManagement
+	// Sessions, where set, keeps the session with what is not acknowledged, so that another process of the program goes on with it. What
+	// Send and SendTracked have accepted is then not lost with the process either: they return when it is kept, which costs a write each,
+	// or one for many that send at once. Each message gets an id. It needs a server that manages streams (see docs/client.md).
+	Sessions Sessions
 
 	ConnectTimeout time.Duration // from resolving the name to being online, all servers tried included; default 30 s
 	RequestTimeout time.Duration // for a Request whose context has no deadline; default 30 s
 	WriteTimeout   time.Duration // for one write to the connection; default 30 s
 	CloseTimeout   time.Duration // for the orderly end of Serve; default 8 s
 	// KeepAlive is how long the server may be silent before it is asked for a sign of life, and how long it then has to give
-	// one; default 30 s. Negative: never.
+	// one; default 30 s. Negative: never. A server that says for how long we may be silent (XEP-0478) hears of us earlier if need be.
 	KeepAlive time.Duration
 	Backoff   Backoff
 
@@ -137,7 +152,12 @@ func (c Config) check() (Config, string, error) {
 	if err != nil {
 		return c, "", err
 	}
-	if c.Addr != "" {
+	switch {
+	case isURL(c.Addr):
+		if _, err := parseURL(c.Addr, c.Insecure); err != nil {
+			return c, "", err
+		}
+	case c.Addr != "":
 		if _, err := parseTarget(c.Addr, c.DirectTLS); err != nil {
 			return c, "", err
 		}

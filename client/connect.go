@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/postern-im/postern/internal/wsstream"
 	"github.com/postern-im/postern/stanza"
 )
 
@@ -15,6 +16,9 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	c.setState(PhaseConnecting, nil)
+	if err := c.takeUp(ctx); err != nil {
+		return nil, &Error{Stage: StageSignIn, Err: err}
+	}
 	c.ledger.expire()
 	if to := c.moved; to != nil { // the last session was sent there
 		c.moved = nil
@@ -52,11 +56,34 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	return nil, err
 }
 
+// takeUp prepares to go on with a session that was lost: one of another process, or our own last one.
+func (c *Client) takeUp(ctx context.Context) error {
+	k := c.keeper
+	if k == nil || c.leaving {
+		c.ledger.told = c.ledger.handled.Load()
+		return nil
+	}
+	if err := k.load(ctx); err != nil {
+		return err
+	}
+	if c.ended != nil && c.ledger.last.id != "" {
+		c.ended.settle(ctx, settleTime)
+	}
+	c.ledger.told = k.told()
+	return nil
+}
+
 // targets returns where to connect to.
 func (c *Client) targets(ctx context.Context) ([]target, error) {
-	if c.cfg.Addr != "" {
+	switch {
+	case isURL(c.cfg.Addr):
+		to, err := parseURL(c.cfg.Addr, c.cfg.Insecure)
+		return []target{to}, err
+	case c.cfg.Addr != "":
 		to, err := parseTarget(c.cfg.Addr, c.cfg.DirectTLS)
 		return []target{to}, err
+	case c.cfg.WebSocket:
+		return c.discover(ctx)
 	}
 	return targets(ctx, c.cfg.Resolver, c.serverName)
 }
@@ -82,6 +109,10 @@ func (c *Client) tryOnce(ctx context.Context, to target, left int) (*session, *l
 	if err != nil {
 		return nil, l, err
 	}
+	if c.guest != nil {
+		c.guest.l = l
+		return nil, l, nil
+	}
 	c.setState(PhaseSignIn, nil)
 	var s *session
 	err = l.bounded(ctx, func() error {
@@ -105,6 +136,9 @@ func failed(l *link, err error) error {
 
 // redirect returns where an error sends us, or nil (RFC 6120 section 4.9.3.19).
 func redirect(err error) *target {
+	if to := new(wsstream.SeeOtherError); errors.As(err, &to) {
+		return seeOther(to.URI)
+	}
 	var e *stanza.StreamError
 	if !errors.As(err, &e) || e.Condition != stanza.StreamSeeOtherHost {
 		return nil

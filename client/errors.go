@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/postern-im/postern/internal/wsstream"
 	"github.com/postern-im/postern/internal/xmlstream"
 	"github.com/postern-im/postern/sasl"
 	"github.com/postern-im/postern/stanza"
@@ -42,12 +43,18 @@ var (
 	ErrInjected = errors.New("client: data where the stream must begin anew")
 	// ErrProtocol ends a try whose server sent something else than what was due.
 	ErrProtocol = errors.New("client: unexpected answer")
+	// ErrNoRegistration is that a server takes no registrations of accounts, or not within the stream.
+	ErrNoRegistration = errors.New("client: the server offers no registration")
 	// ErrNoSignIn ends a try whose server offers no way to sign in.
 	ErrNoSignIn = errors.New("client: the server offers no sign-in")
 	// ErrWrongJID ends a try whose server signed in another account than the one that was asked for.
 	ErrWrongJID = errors.New("client: the server bound an address of another account")
 	// ErrTasks ends a try whose server wants more than a sign-in (XEP-0388 section "Continue").
 	ErrTasks = errors.New("client: the server demands further tasks")
+	// ErrFrame ends a stream over a WebSocket whose frames are not one element each.
+	ErrFrame = wsstream.ErrFrame
+	// ErrHostMeta ends a try to find a server's WebSocket that found none.
+	ErrHostMeta = errors.New("client: the domain tells of no WebSocket")
 	// ErrRedirected ends a try whose server sends us elsewhere where that is not followed: a second time, or outside TLS.
 	ErrRedirected = errors.New("client: sent elsewhere again, or outside TLS")
 )

@@ -152,6 +152,7 @@ func testOneRoundTrip(t *testing.T, e env) {
 	cfg := e.account("test")
 	cfg.UserAgent, cfg.Addr, cfg.DirectTLS = agent(), e.direct, true
 	cfg.StreamManagement.Off = true // or the server may ask, and be answered, before the turns are looked at
+	cfg.Carbons = true              // costs no turn
 	turns := countTurns(&cfg)
 	c := serve(t, cfg, ignore)
 	_, n := c.await(0, client.PhaseOnline)

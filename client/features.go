@@ -23,6 +23,7 @@ const (
 	nsSM      = "urn:xmpp:sm:3"                          // XEP-0198
 	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"    // RFC 6120 section 8.3.2
 	nsCSI     = "urn:xmpp:csi:0"                         // XEP-0352
+	nsCarbons = "urn:xmpp:carbons:2"                     // XEP-0280
 	nsRegIn   = "http://jabber.org/features/iq-register" // XEP-0077
 	nsVer     = "urn:xmpp:features:rosterver"            // RFC 6121 section 2.6
 	nsSub     = "urn:xmpp:features:pre-approval"         // RFC 6121 section 3.4

@@ -133,7 +133,7 @@ func TestC18_Weights(t *testing.T) {
 	}
 	first := map[string]int{}
 	for range 2000 {
-		first[order([]srv{{target{"light", "1", false}, 0, 1}, {target{"heavy", "1", false}, 0, 99}})[0].host]++
+		first[order([]srv{{target{host: "light", port: "1"}, 0, 1}, {target{host: "heavy", port: "1"}, 0, 99}})[0].host]++
 	}
 	if first["light"] == 0 || first["light"] > 200 {
 		t.Errorf("%v", first)

@@ -10,15 +10,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/postern-im/postern/client"
+	"github.com/postern-im/postern/internal/programtest"
 	"github.com/postern-im/postern/servertest"
 )
 
 var servers servertest.Pool
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(servers.Wrap(m)) }
+func TestMain(m *testing.M) {
+	programtest.Main(mortal)
+	goleak.VerifyTestMain(servers.Wrap(m))
+}
 
 func realEnv(s *servertest.Server) env {
-	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, tls: s.TLSConfig(), confirms: true}
+	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, web: s.WebSocket, tls: s.TLSConfig(), confirms: true, reorders: s.Kind == servertest.KindEjabberd}
 }
 
 func TestRealServers(t *testing.T) {
@@ -47,4 +51,9 @@ func TestRealRestart(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestS12_Postgres is what the behaviour tests do with SQLite.
+func TestS12_Postgres(t *testing.T) {
+	testKilledWith(t, realEnv(servers.Prosody(t)), servers.Postgres(t).URL)
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/postern-im/postern/jid"
@@ -84,4 +86,75 @@ func TestC13_LargestStanza(t *testing.T) {
 			t.Errorf("refused %v", got)
 		}
 	})
+}
+
+// TestC11_Silence is spoken to all the time, and says nothing itself: within what the server allows it gives a sign of life all the same,
+// and no more often than it has to.
+func TestC11_Silence(t *testing.T) {
+	for name, tc := range map[string]struct {
+		idle        int
+		least, most int // signs of life in ten minutes
+	}{
+		"a minute":           {60, 11, 20},
+		"less than sense":    {1, 21, 40},
+		"nothing said of it": {0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said []time.Time
+				a := newAuthority(t)
+				cfg := fake(t, a, func(p *peer) {
+					if !p.secure(a.server(domain, time.Hour)) {
+						return
+					}
+					p.open(plain)
+					p.next()
+					p.write(success)
+					more := ""
+					if tc.idle > 0 {
+						more = fmt.Sprintf("<limits xmlns='urn:xmpp:stream-limits:0'><idle-seconds>%d</idle-seconds></limits>", tc.idle)
+					}
+					p.open(bind + more)
+					p.bound(account + "/here")
+					var talking sync.WaitGroup
+					end := make(chan struct{})
+					talking.Go(func() {
+						for {
+							select {
+							case <-end:
+								return
+							case <-time.After(5 * time.Second):
+								p.write("<message from='peer@b.test'><body>x</body></message>")
+							}
+						}
+					})
+					buf := make([]byte, 100)
+					for {
+						n, err := p.Read(buf)
+						if err != nil || n != 1 || buf[0] != ' ' {
+							break
+						}
+						said = append(said, time.Now())
+					}
+					close(end)
+					talking.Wait()
+				})
+				c := serve(t, cfg, ignore).online()
+				last := time.Now()
+				<-time.After(10 * time.Minute) // of the bubble
+				synctest.Wait()
+				if len(said) < tc.least || len(said) > tc.most {
+					t.Errorf("%d signs of life", len(said))
+				}
+				for _, at := range said {
+					if at.Sub(last) > max(time.Duration(tc.idle), 30)*time.Second {
+						t.Errorf("silent for %v", at.Sub(last))
+					}
+					last = at
+				}
+				c.stop()
+				_ = c.ended()
+			})
+		})
+	}
 }

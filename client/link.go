@@ -20,6 +20,9 @@ import (
 	"github.com/postern-im/postern/xmltree"
 )
 
+// readSize is that of the buffer between TLS, which reads ahead by itself, and the parser: a program may have thousands of clients that idle.
+const readSize = 4 << 10
+
 // link is one connection on its way to a session.
 type link struct {
 	c        *Client
@@ -37,6 +40,7 @@ type link struct {
 	noToken  bool     // none is used on this connection
 
 	bound    xmltree.Element // the server's answer to Bind 2, or zero
+	inline   inline          // what was asked for along with Bind 2
 	resumed  bool            // a lost session goes on
 	enabling bool            // the new one is to begin with the wish for stream management
 }
@@ -53,12 +57,7 @@ func (c *Client) open(ctx context.Context, to target) (*link, error) {
 	}
 	l.tcp, l.conn = conn, conn
 	return l, l.bounded(ctx, func() error {
-		if !to.direct {
-			if err := l.startTLS(); err != nil {
-				return err
-			}
-		}
-		if err := l.handshake(ctx); err != nil {
+		if err := l.secure(ctx); err != nil {
 			return err
 		}
 		behind, err := l.begin(ctx)
@@ -69,15 +68,31 @@ func (c *Client) open(ctx context.Context, to target) (*link, error) {
 	})
 }
 
+// secure puts TLS around the connection, and the WebSocket where there is to be one.
+func (l *link) secure(ctx context.Context) error {
+	switch {
+	case l.to.url != "":
+		return l.webSocket(ctx)
+	case !l.to.direct:
+		if err := l.startTLS(); err != nil {
+			return err
+		}
+	}
+	return l.handshake(ctx)
+}
+
 // bounded calls f, all of which ends when ctx does, since then the connection is closed under it.
 func (l *link) bounded(ctx context.Context, f func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.tcp.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.tcp.Close() }) // what is below a WebSocket, too
 	err := f()
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		_ = l.tcp.Close()
+		if l.conn != l.tcp && l.to.url != "" { // nor is anything left of the WebSocket
+			_ = l.conn.Close()
+		}
 		return xmlstream.TimedOut(ctx, err)
 	}
 	return nil
@@ -93,7 +108,7 @@ func (l *link) openStream(behind ...byte) error {
 	}
 	l.p = xmltree.NewParser(xmltree.Config{
 		// Until the server has proved something, little is accepted and nothing skipped.
-		Limits: xmltree.Limits{Bytes: 64 << 10, Elements: 1024, Skip: -1}, ContentNS: stanza.NS, ContentAs: stanza.NS,
+		Limits: xmltree.Limits{Bytes: 64 << 10, Elements: 1024, Skip: -1}, ContentNS: stanza.NS, ContentAs: stanza.NS, ReadSize: readSize,
 	})
 	if err := l.write(append(h.Append(nil), behind...)); err != nil {
 		return err
@@ -121,6 +136,9 @@ func (l *link) openStream(behind ...byte) error {
 func (l *link) checkHeader(tok xmltree.Token) error {
 	h, ok := xmlstream.ParseHeader(l.p.Element())
 	prefix, hasNS := l.p.Prefix(stanza.NS)
+	if framed := l.to.url != ""; framed { // each element says for itself what it is in
+		prefix, hasNS = "", true
+	}
 	if tok != xmltree.TokenOpen || !ok || !hasNS || prefix != "" {
 		return fmt.Errorf("%w: its first element is no stream of %s", ErrBadHeader, stanza.NS)
 	}
@@ -183,6 +201,9 @@ func (l *link) handshake(ctx context.Context) error {
 	cfg.NextProtos = nil
 	if l.to.direct {
 		cfg.NextProtos = []string{"xmpp-client"} // XEP-0368 section 3
+	}
+	if l.to.url != "" { // RFC 7395 section 6
+		cfg.ServerName, cfg.NextProtos = l.to.host, []string{"http/1.1"}
 	}
 	if c.cfg.Insecure {
 		cfg.InsecureSkipVerify = true

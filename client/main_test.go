@@ -7,10 +7,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/postern-im/postern/internal/programtest"
 	"github.com/postern-im/postern/internal/xmppserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	programtest.Main(mortal)
+	goleak.VerifyTestMain(m)
+}
 
 func TestInProcessServer(t *testing.T) {
 	for kind, policy := range map[string]xmppserver.Policy{"prosody": xmppserver.Prosody(), "ejabberd": xmppserver.Ejabberd()} {
@@ -18,7 +22,7 @@ func TestInProcessServer(t *testing.T) {
 			s, err := xmppserver.New(xmppserver.Config{
 				Domain: "xmpp.test", Policy: policy, SASL2: true, Binding: true, FAST: true, Upgrade: true,
 				StreamManagement: true,
-				Listen:           xmppserver.Listen{Client: "127.0.0.1:0", ClientTLS: "127.0.0.1:0"},
+				Listen:           xmppserver.Listen{Client: "127.0.0.1:0", ClientTLS: "127.0.0.1:0", WebSocket: "127.0.0.1:0"},
 			}, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -32,7 +36,7 @@ func TestInProcessServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			e := env{host: "xmpp.test", addr: s.ClientAddr(), direct: s.ClientTLSAddr(), tls: s.ClientTLS()}
+			e := env{host: "xmpp.test", addr: s.ClientAddr(), direct: s.ClientTLSAddr(), web: "wss://" + s.WebSocketAddr() + "/xmpp-websocket", tls: s.ClientTLS()}
 			runBehaviours(t, e)
 			t.Run("S6 connections are cut at random", func(t *testing.T) { testSoak(t, e) })
 		})

@@ -28,7 +28,8 @@ const defaultPort = "5222"
 // target is one address at which a server may be.
 type target struct {
 	host, port string
-	direct     bool // TLS from the first byte on
+	direct     bool   // TLS from the first byte on
+	url        string // of the WebSocket there; "" where it is TCP
 }
 
 func (t target) addr() string { return net.JoinHostPort(t.host, t.port) }
@@ -83,7 +84,7 @@ func targets(ctx context.Context, r Resolver, domain string) ([]target, error) {
 			if host := strings.TrimSuffix(rec.Target, "."); host == "" { // decidedly not here (RFC 2782)
 				denied = true
 			} else {
-				all = append(all, srv{target{host, strconv.Itoa(int(rec.Port)), direct}, rec.Priority, int(rec.Weight)})
+				all = append(all, srv{target{host: host, port: strconv.Itoa(int(rec.Port)), direct: direct}, rec.Priority, int(rec.Weight)})
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (l *link) authenticate(a *attempt) ([]byte, error) {
 			if tag := cfg.JID.Resource(); tag != "" {
 				enc.TextElement(xml.Name{Space: nsBind2, Local: "tag"}, tag)
 			}
-			l.offerEnable(enc, a.offer)
+			l.enableInline(enc, a.offer)
 			enc.End()
 		}
 		a.encodeFAST(enc)

@@ -22,8 +22,9 @@ func (c *Client) Serve(ctx context.Context, h stanza.Handler) (err error) {
 		return ErrServing
 	}
 	defer c.serving.Store(false)
+	keep := c.keep(ctx)
 	defer func() {
-		c.ledger.giveUp()
+		keep()
 		c.setState(PhaseStopped, func(s *State) { s.Cause = err })
 	}()
 	failures := 0
@@ -52,6 +53,29 @@ func (c *Client) Serve(ctx context.Context, h stanza.Handler) (err error) {
 			return nil
 		}
 		err = nil
+	}
+}
+
+// keep has the session kept, where it is to be, until it is called back at the end of Serve: a session that is lost then is left to be
+// resumed by the next one.
+func (c *Client) keep(ctx context.Context) (done func()) {
+	k := c.keeper
+	c.ended = nil
+	if k == nil {
+		return c.ledger.giveUp
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	k.runs(true)
+	go func() {
+		defer close(ended)
+		k.run(ctx)
+	}()
+	return func() {
+		stop()
+		<-ended
+		c.ledger.forget()
+		k.forget()
 	}
 }
 

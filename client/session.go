@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,15 +25,32 @@ type session struct {
 	in       *xmlstream.Inbound
 	reading  *xmlstream.Reading
 	h        stanza.Handler
+	handing  xmlstream.Handing        // to h
 	features atomic.Pointer[Features] // the last that the server sent
+	idle     chan time.Duration       // how long we may be silent, when that has changed
 	resumed  bool                     // it is an earlier one that goes on
 	enabling bool                     // the server has not yet answered the wish for stream management; who reads'
+	framed   bool                     // over a WebSocket
 	asked    bool                     // the server has asked how far we are; who reads'
+	taken    taken                    // of its stanzas
+	question chan struct{}            // the server is to be told how far we are
+	owes     atomic.Bool              // it was told less than what has arrived
+	inline   inline                   // what came along with binding
+
+	stateLock sync.Mutex
+	stateSaid bool // SetActive was called
 }
 
 func newSession(l *link, bound jid.JID) *session {
 	c := l.c
-	s := &session{c: c, conn: l.conn, jid: bound, resumed: l.resumed, enabling: l.enabling}
+	s := &session{
+		c: c, conn: l.conn, jid: bound, resumed: l.resumed, enabling: l.enabling, framed: l.to.url != "",
+		question: make(chan struct{}, 1), idle: make(chan time.Duration, 1),
+	}
+	if !l.bound.IsZero() {
+		s.inline = l.inline
+	}
+	s.taken.reset(c.ledger.handled.Load())
 	s.features.Store(&l.features)
 	s.in = &xmlstream.Inbound{
 		Conn: l.conn, Parser: l.p, Log: c.log, Counters: &c.stats, Pending: c.pending, Send: c.refusal, Complete: s.complete, Other: s.other,
@@ -49,6 +68,7 @@ func newSession(l *link, bound jid.JID) *session {
 func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 	c := s.c
 	s.h = h
+	s.handing = xmlstream.HandTo(h)
 	// The session outlives ctx: while it is closed, handlers finish and send.
 	live, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -59,9 +79,16 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 			}
 		})
 	}
+	if k := c.keeper; k != nil {
+		k.live.Store(&live)
+		run(func() error { return s.settler(live) })
+	}
 	c.bound.Store(&s.jid)
 	c.session.Store(s)
-	c.heed(s.features.Load().MaxBytes)
+	if s.inline.inactive {
+		c.clientState.Store(true)
+	}
+	s.limits(s.features.Load())
 	opened := make(chan struct{})
 	run(func() error { return xmlstream.Explain(live, c.w.Run(live, s.conn, func() { close(opened) })) })
 	<-opened
@@ -79,14 +106,23 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 		st.Cause, st.Failures, st.JID, st.Resumed = nil, 0, s.jid, s.resumed
 		st.Sessions++
 	})
-	run(func() error { return s.keepAlive(live) })
+	if c.cfg.Inactive || c.cfg.Carbons {
+		run(func() error {
+			s.enable(live)
+			return nil
+		})
+	}
 	s.reading.Start(live, func() {}, end)
-
-	select {
-	case <-ctx.Done():
+	watched, unwatch := context.WithCancel(live) // until either ends: no goroutine for it
+	stopped := context.AfterFunc(ctx, unwatch)
+	if err := s.keepAlive(watched); err != nil {
+		end(err)
+	}
+	stopped()
+	unwatch()
+	if live.Err() == nil {
 		s.close(live, h)
 		end(errStopped)
-	case <-live.Done():
 	}
 	err := context.Cause(live)
 	_ = s.conn.Close()
@@ -106,6 +142,7 @@ func (s *session) serve(ctx context.Context, h stanza.Handler) error {
 		return nil
 	}
 	c.moved = redirect(err)
+	c.ended = s
 	return &Error{Stage: StageOnline, Err: err}
 }
 
@@ -136,6 +173,9 @@ func (s *session) close(live context.Context, h stanza.Handler) {
 		s.c.log.Warn("the server did not confirm that it read all before the stream was closed", zap.Error(err))
 	}
 	if s.c.ledger.on.Load() { // so that the server sends nothing again that we have (XEP-0198 section 4)
+		if s.c.keeper != nil {
+			s.settle(ctx, timeout/8)
+		}
 		s.c.ledger.answer()
 	}
 	if err := s.c.w.Close(ctx, xmlstream.Close); err != nil {
@@ -161,19 +201,24 @@ func (s *session) complete(st stanza.Stanza) {
 
 // other takes the features that follow a sign-in with SASL2, and what manages the stream.
 func (s *session) other(el xmltree.Element) (known bool, err error) {
+	if s.framed && el.Name().Space == "" {
+		return true, fmt.Errorf("%w: an element in no namespace", ErrFrame)
+	}
 	if !isFeatures(el) {
 		return s.c.ledger.other(el, s)
 	}
 	f := ParseFeatures(el)
 	s.features.Store(&f)
-	s.c.heed(f.MaxBytes)
+	s.limits(&f)
 	return true, nil
 }
 
 // keepAlive watches the session until ctx ends and returns ErrKeepAlive when the server gives no sign of life.
 func (s *session) keepAlive(ctx context.Context) error {
 	c := s.c
-	pulse := xmlstream.Pulse{Every: c.cfg.KeepAlive, Reads: s.in.Reads, Reading: s.in.Waits, Ask: func(ctx context.Context) (forget func()) {
+	pulse := xmlstream.Pulse{Every: c.cfg.KeepAlive, Reads: s.in.Reads, Reading: s.in.Waits}
+	pulse.Silence, pulse.Writes, pulse.Speak = s.idle, func() uint64 { return c.w.Stats().Writes }, s.speak
+	pulse.Ask = func(ctx context.Context) (forget func()) {
 		if c.ledger.on.Load() {
 			c.ledger.ask()
 			return func() {}
@@ -186,23 +231,58 @@ func (s *session) keepAlive(ctx context.Context) error {
 		}
 		c.w.Flush() // also while it gathers
 		return func() { c.pending.Remove(iq.ID, wait) }
-	}}
+	}
 	return pulse.Watch(ctx, ErrKeepAlive)
 }
 
 // Parse implements xmlstream.Source.
 func (s *session) Parse(ctx context.Context, batch []stanza.Stanza) ([]stanza.Stanza, error) {
+	if s.c.keeper == nil {
+		batch, err := s.in.Parse(ctx, batch)
+		if s.asked { // one answer for all questions
+			s.asked = false
+			s.c.ledger.answer()
+		}
+		return batch, err
+	}
+	before, enabling := s.c.ledger.handled.Load(), s.enabling
 	batch, err := s.in.Parse(ctx, batch)
-	if s.asked { // one answer for all questions
+	if enabling && !s.enabling { // the count has begun
+		before = 0
+	}
+	s.taken.parsed(batch, before, s.c.ledger.handled.Load())
+	if s.asked {
 		s.asked = false
-		s.c.ledger.answer()
+		s.asks()
 	}
 	return batch, err
 }
 
+// Take implements xmlstream.Source.
+func (s *session) Take(ctx context.Context, batch []stanza.Stanza) (work bool) {
+	first := batch[0]
+	s.c.isolate("handler", func() { work = s.handing.Take(ctx, s.c, batch) })
+	if !work {
+		s.handled(first)
+	}
+	return work
+}
+
+// handled notes that the handler has the batch that begins with this stanza.
+func (s *session) handled(first stanza.Stanza) {
+	if s.c.keeper == nil {
+		return
+	}
+	s.taken.handled(first)
+	if s.owes.Load() {
+		s.asks()
+	}
+}
+
 // Handle implements xmlstream.Source.
 func (s *session) Handle(ctx context.Context, batch []stanza.Stanza) {
-	s.c.isolate("handler", func() { s.h.HandleStanzas(ctx, s.c, batch) })
+	defer s.handled(batch[0])
+	s.c.isolate("handler", func() { s.handing.Handle(ctx, s.c, batch) })
 }
 
 // Fill implements xmlstream.Source. A peer that does not read what we answer is not read from either, or answers would pile up

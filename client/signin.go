@@ -30,6 +30,7 @@ type attempt struct {
 	invalidate bool     // the token shall be worthless afterwards
 	wantsToken string   // the mechanism for which a token is asked for, "" for none
 	tasks      []string // upgrades that we offer to do
+	upgraded   []string // of these, those that were done
 	proven     bool     // the mechanism has come to its end, Done included
 	success    xmltree.Element
 }
@@ -83,6 +84,7 @@ func (l *link) attempt(ctx context.Context, f Features) (*attempt, error) {
 	}
 	policy := cfg.Policy
 	policy.Pinned = policy.Pinned || l.c.pinned.Load() // guard: SEC-43 replace: policy.Pinned || l.c.pinned.Load() => policy.Pinned
+	policy.IgnoreBinding = policy.IgnoreBinding || l.unbindable(offer)
 	choice, err := sasl.Choose(offer, l.channel, l.credentials(), policy)
 	if err == nil && choice.IsToken() {
 		if a.count, err = l.count(ctx); err != nil {
@@ -315,19 +317,25 @@ func (l *link) ask(payload func(enc *xmltree.Encoder)) (xmltree.Element, error) 
 	if err != nil {
 		return xmltree.Element{}, err
 	}
+	el, iq, err := l.reply(id)
+	if err == nil && iq.Error != nil {
+		err = iq.Error
+	}
+	return el, err
+}
+
+// reply reads the answer to an IQ.
+func (l *link) reply(id string) (xmltree.Element, *stanza.IQ, error) {
 	el, err := l.element()
 	if err != nil {
-		return el, err
+		return el, nil, err
 	}
 	st, err := stanza.Parse(el)
 	iq, ok := st.(*stanza.IQ)
-	switch {
-	case err != nil || !ok || iq.ID != id || iq.IsRequest():
-		return el, fmt.Errorf("%w: another stanza in place of the answer", ErrProtocol)
-	case iq.Error != nil:
-		return el, iq.Error
+	if err != nil || !ok || iq.ID != id || iq.IsRequest() {
+		return el, nil, fmt.Errorf("%w: another stanza in place of the answer", ErrProtocol)
 	}
-	return el, nil
+	return el, iq, nil
 }
 
 // own reads an address that the server says is ours. It must be of the account that was asked for, since a server was once tricked

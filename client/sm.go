@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -60,6 +59,8 @@ func count(h uint32) string { return strconv.FormatUint(uint64(h), 10) }
 // ledger is the stream management of a client's sessions, one after the other. It is an xmlstream.Ledger.
 type ledger struct {
 	c       *Client
+	next    atomic.Uint64 // number of the stanza that will be accepted next; written with the Writer's lock held
+	handing atomic.Uint64 // and of the first that is not handed to the connection
 	handled atomic.Uint32 // stanzas of the server, modulo 2^32; written by who reads, or by Serve while nobody does
 	resumed atomic.Uint64 // sessions
 	on      atomic.Bool   // stanzas are counted; written with the Writer's lock held
@@ -69,8 +70,13 @@ type ledger struct {
 	keeps bool // the server says that the session can be resumed
 	begun bool // it has been online
 	first bool // the session begins with a wish for stream management
+	// For who keeps the session, also with that lock held:
+	shown   lost   // as last
+	settled uint32 // stanzas of the server that handlers are done with
+	gen     uint64 // sessions
 
-	last lost // Serve's alone once the session has ended, before that of who reads
+	last lost   // Serve's alone once the session has ended, before that of who reads
+	told uint32 // what the server was told of its stanzas when the session was to be resumed; as last
 }
 
 // lost is what it takes to resume a session. Its id is empty where that cannot be.
@@ -85,7 +91,7 @@ type lost struct {
 
 // expired reports whether the server has given the session up by now: the clock runs from the loss of the connection.
 func (l *lost) expired(now time.Time) bool {
-	return l.max > 0 && now.Sub(l.since) > l.max
+	return l.max > 0 && !l.since.IsZero() && now.Sub(l.since) > l.max
 }
 
 func newLedger(c *Client) *ledger {
@@ -104,6 +110,10 @@ func (l *ledger) Add(b []byte, ticket any) {
 	track, _ := ticket.(streammgmt.Tracker)
 	if l.on.Load() {
 		l.queue.Add(b, track)
+		l.next.Store(l.queue.Next())
+		if k := l.c.keeper; k != nil {
+			k.signal()
+		}
 	} else if track != nil {
 		track.Became(streammgmt.Uncertain)
 	}
@@ -111,7 +121,11 @@ func (l *ledger) Add(b []byte, ticket any) {
 
 // Hand implements xmlstream.Ledger.
 func (l *ledger) Hand(b []byte) []byte {
-	if l.on.Load() && l.queue.Hand() {
+	if !l.on.Load() {
+		return b
+	}
+	l.handing.Store(l.queue.Next())
+	if l.queue.Hand() {
 		return appendAsk(b)
 	}
 	return b
@@ -121,12 +135,15 @@ func (l *ledger) Hand(b []byte) []byte {
 // session, so that all that follows is counted, and nothing waits for the server's consent.
 func (l *ledger) Begin(dst []byte) []byte {
 	l.begun = true
-	dst = l.queue.Rewind(dst)
 	if l.first {
 		l.first = false
 		enc := xmltree.NewEncoder(dst, stanza.NS)
 		l.encodeEnable(enc)
 		dst = enc.Bytes()
+	}
+	dst = l.queue.Rewind(dst)
+	if !l.on.Load() { // what an earlier session has left is sent, and that is all that can be said of it
+		l.queue.Close()
 	}
 	return dst
 }
@@ -143,8 +160,12 @@ func (l *ledger) ask() {
 
 // answer tells the server how far we are.
 func (l *ledger) answer() {
+	h := l.handled.Load()
+	if k := l.c.keeper; k != nil {
+		h = k.told()
+	}
 	l.c.w.Amend(func(dst []byte) []byte {
-		return append(dst, "<a xmlns='"+nsSM+"' h='"+count(l.handled.Load())+"'/>"...)
+		return append(dst, "<a xmlns='"+nsSM+"' h='"+count(h)+"'/>"...)
 	})
 }
 
@@ -200,22 +221,36 @@ func (l *ledger) enabled(el xmltree.Element, own jid.JID) {
 	}
 	l.c.w.Amend(func(dst []byte) []byte {
 		l.keeps = l.last.id != ""
+		l.shown = l.last
+		l.anew()
 		return dst
 	})
+}
+
+// anew begins the account of another session for who keeps it. The Writer's lock is held.
+func (l *ledger) anew() {
+	l.settled = 0
+	l.gen++
+	if k := l.c.keeper; k != nil {
+		k.begin(l.gen)
+		k.signal()
+	}
 }
 
 // refused takes the server's refusal to manage the stream. The session goes on without.
 func (l *ledger) refused(el xmltree.Element) {
 	l.c.log.Warn("the server does not manage the stream", zap.String("condition", condition(el)))
-	l.end()
+	l.end(l.queue.Close) // it was all sent once
 }
 
 // end ends the account of a session: nothing more is acknowledged, and nothing accepted without a session.
-func (l *ledger) end() (uncertain, unsent int) {
+func (l *ledger) end(account func() (uncertain, unsent int)) (uncertain, unsent int) {
 	l.c.w.Amend(func(dst []byte) []byte {
 		l.on.Store(false)
 		l.keeps, l.begun, l.first = false, false, false
-		uncertain, unsent = l.queue.Close()
+		uncertain, unsent = account()
+		l.shown = lost{}
+		l.anew()
 		return dst
 	})
 	l.last = lost{}
@@ -228,12 +263,28 @@ func (l *ledger) suspend(cause error) bool {
 		return false
 	}
 	l.last.since, l.last.cause = time.Now(), cause
+	l.c.w.Amend(func(dst []byte) []byte {
+		l.shown = l.last
+		return dst
+	})
+	if k := l.c.keeper; k != nil {
+		k.signal()
+	}
 	return true
+}
+
+// back is called when a lost session goes on.
+func (l *ledger) back() {
+	l.last.since = time.Time{}
+	l.c.w.Amend(func(dst []byte) []byte {
+		l.shown = l.last
+		return dst
+	})
 }
 
 // abandon ends a session for good. What it has not acknowledged stays uncertain, and requests end.
 func (l *ledger) abandon(cause error) {
-	if uncertain, unsent := l.end(); uncertain+unsent > 0 && !errors.Is(cause, errStopped) {
+	if uncertain, unsent := l.end(l.close); uncertain+unsent > 0 && !errors.Is(cause, errStopped) {
 		l.c.log.Warn("a session ended for good with stanzas that were not acknowledged",
 			zap.Int("uncertain", uncertain), zap.Int("unsent", unsent), zap.NamedError("cause", cause))
 	}
@@ -276,91 +327,6 @@ func condition(el xmltree.Element) string {
 		}
 	}
 	return ""
-}
-
-// offerResume has a lost session resumed within the sign-in, where the server can do that.
-func (l *link) offerResume(enc *xmltree.Encoder, a *attempt) {
-	if a.offer.Resume && !a.invalidate && l.c.ledger.last.id != "" {
-		l.encodeResume(enc)
-	}
-}
-
-func (l *link) encodeResume(enc *xmltree.Encoder) {
-	enc.Start(xml.Name{Space: nsSM, Local: "resume"})
-	enc.Attr("previd", l.c.ledger.last.id)
-	enc.Attr("h", count(l.c.ledger.handled.Load()))
-	enc.End()
-}
-
-// offerEnable has the stream managed as soon as a resource is bound within the sign-in.
-func (l *link) offerEnable(enc *xmltree.Encoder, offer *SASL2Features) {
-	if !l.c.cfg.StreamManagement.Off && slices.Contains(offer.Bind2Inline, nsSM) {
-		l.c.ledger.encodeEnable(enc)
-	}
-}
-
-// resume resumes a lost session on a stream that is signed in (XEP-0198 section 5). It returns the zero address where there is none,
-// or the server refuses: then a resource is to be bound.
-func (l *link) resume() (jid.JID, error) {
-	if l.c.ledger.last.id == "" || !l.features.StreamManagement {
-		return jid.JID{}, nil
-	}
-	if err := l.send(l.encodeResume); err != nil {
-		return jid.JID{}, err
-	}
-	el, err := l.element()
-	if err != nil {
-		return jid.JID{}, err
-	}
-	bound, known, err := l.resumption(el)
-	if err == nil && !known {
-		err = fmt.Errorf("%w: %s in place of the resumption", ErrProtocol, el.Name().Local)
-	}
-	return bound, err
-}
-
-// resumedIn takes the answer to a resumption that was part of a sign-in.
-func (l *link) resumedIn(success xmltree.Element) (bound jid.JID, err error) {
-	for el := range success.Children() {
-		if bound, known, err := l.resumption(el); known {
-			return bound, err
-		}
-	}
-	return jid.JID{}, nil
-}
-
-// resumption takes the answer to resume, and returns the address of the session that goes on. known is false where the element is
-// something else.
-func (l *link) resumption(el xmltree.Element) (bound jid.JID, known bool, err error) {
-	sm := l.c.ledger
-	switch {
-	case sm.last.id == "":
-		return jid.JID{}, false, nil
-	case el.Is(nsSM, "resumed"):
-		if el.Attr("previd") != sm.last.id { // guard: SEC-55
-			sm.giveUp()
-			return jid.JID{}, true, fmt.Errorf("%w: another session was resumed", ErrProtocol)
-		}
-		if err := sm.acknowledged(el); err != nil {
-			var high handledCountError
-			if errors.As(err, &high) {
-				l.refuse(high.StreamError())
-			}
-			sm.giveUp()
-			return jid.JID{}, true, err
-		}
-		l.resumed = true
-		sm.resumed.Add(1)
-		return sm.last.jid, true, nil
-	case el.Is(nsSM, "failed"):
-		l.c.log.Info("the server does not resume the session", zap.String("condition", condition(el)))
-		if err := sm.acknowledged(el); err != nil {
-			l.c.log.Warn("the server's last count is void", zap.Error(err))
-		}
-		sm.giveUp()
-		return jid.JID{}, true, nil
-	}
-	return jid.JID{}, false, nil
 }
 
 // manage has the new session that was bound managed, if that is wanted and the server can do it.
@@ -417,6 +383,9 @@ func (c *Client) SendTracked(ctx context.Context, s stanza.Stanza) (*Receipt, er
 	}
 	r := newReceipt()
 	if err := sent(c.w.SendWith(ctx, tracker{r}, s, &h)); err != nil {
+		return nil, err
+	}
+	if err := c.accepted(ctx); err != nil {
 		return nil, err
 	}
 	return r, nil

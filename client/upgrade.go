@@ -40,6 +40,7 @@ func (l *link) upgrade(ctx context.Context, a *attempt, el xmltree.Element) (xml
 			l.c.log.Warn("the upgrade of the stored password failed", zap.String("task", task), zap.Error(err))
 			return el, fmt.Errorf("client: task %s: %w", task, err)
 		}
+		a.upgraded = append(a.upgraded, task)
 		l.c.log.Info("the server has a better hash of the password now", zap.String("task", task))
 	}
 	return el, nil

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/postern-im/postern/client"
@@ -27,10 +28,18 @@ func TestA17_Upgrade(t *testing.T) {
 	if err := serve(t, better(cfg), ignore).ended(); err == nil {
 		t.Error("upgraded without being told to")
 	}
+	task := []string{"UPGR-SCRAM-SHA-512"}
+	if r := signedIn(t, cfg); !slices.Equal(r.Upgrades, task) || r.Upgraded != nil {
+		t.Errorf("asked for: %+v", r)
+	}
 	cfg.Upgrade = true
-	stopped(t, serve(t, cfg, ignore).online())
+	if r := signedIn(t, cfg); !slices.Equal(r.Upgrades, task) || !slices.Equal(r.Upgraded, task) {
+		t.Errorf("done: %+v", r)
+	}
 	stopped(t, serve(t, better(cfg), ignore).online())
-	stopped(t, serve(t, cfg, ignore).online())
+	if r := signedIn(t, cfg); len(r.Upgrades) > 0 || r.Upgraded != nil || r.Mechanism != "SCRAM-SHA-512-PLUS" {
+		t.Errorf("afterwards: %+v", r)
+	}
 	old := cfg
 	old.Policy = sasl.Policy{Mechanisms: []string{"SCRAM-SHA-256-PLUS"}}
 	stopped(t, serve(t, old, ignore).online())

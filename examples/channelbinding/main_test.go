@@ -11,6 +11,7 @@ import (
 	"github.com/postern-im/postern/client"
 	"github.com/postern-im/postern/internal/usertest"
 	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/xmpptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,6 +26,15 @@ func TestChannelBinding(t *testing.T) {
 		contains(t, out, "is signed in with SCRAM-SHA-256 (", "it can bind by:    nothing", "we can bind by:    tls-exporter", "since the server offers none")
 		testWrong(t, s)
 	})
+}
+
+// TestBound is at a server that binds.
+func TestBound(t *testing.T) {
+	out, err := said(t, config(t, usertest.New(t, xmpptest.WithChannelBinding())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, out, "is signed in with SCRAM-SHA-256-PLUS (SASL)", "bound by:          tls-exporter, since it is the strongest")
 }
 
 func TestWhy(t *testing.T) {

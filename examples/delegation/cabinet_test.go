@@ -14,7 +14,7 @@ import (
 // drawer is a cabinet at work.
 type drawer struct {
 	addr, domain, secret string
-	file                 string // of its database
+	database             string // its URL
 }
 
 // open runs the cabinet behind a server and returns when the server has delegated the namespace to it. stop ends it.
@@ -22,7 +22,7 @@ func (d drawer) open(t *testing.T) (stop func()) {
 	t.Helper()
 	p := programtest.Start(t, []string{
 		"POSTERN_COMPONENT_ADDRESS=" + d.addr, "POSTERN_COMPONENT_DOMAIN=" + d.domain, "POSTERN_COMPONENT_SECRET=" + d.secret,
-		"POSTERN_DATABASE_URL=sqlite:" + d.file, "POSTERN_ADMIN_LISTEN=off", "POSTERN_CABINET_QUOTA=1000",
+		"POSTERN_DATABASE_URL=" + d.database, "POSTERN_ADMIN_LISTEN=off", "POSTERN_CABINET_QUOTA=1000",
 	}, "run")
 	p.Await("delegated to us")
 	return p.Stop
@@ -54,7 +54,7 @@ func TestCabinet(t *testing.T) {
 	for name, like := range map[string]xmpptest.Option{"prosody": xmpptest.LikeProsody(), "ejabberd": xmpptest.LikeEjabberd()} {
 		t.Run(name, func(t *testing.T) {
 			s := xmpptest.NewServer(t, like, xmpptest.WithDelegation(private.NS), xmpptest.WithUser("romeo", "r"), xmpptest.WithUser("tybalt", "t"))
-			d := drawer{s.Addr, s.Domain, s.Secret, filepath.Join(t.TempDir(), "cabinet.db")}
+			d := drawer{s.Addr, s.Domain, s.Secret, "sqlite:" + filepath.Join(t.TempDir(), "cabinet.db")}
 			stop := d.open(t)
 			romeo, tybalt := s.User(t, "romeo", "r"), s.User(t, "tybalt", "t")
 			ask := func(u *xmpptest.User, typ, to, content, want string) {

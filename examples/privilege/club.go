@@ -6,6 +6,7 @@ import (
 
 	"github.com/postern-im/postern/disco"
 	"github.com/postern-im/postern/jid"
+	"github.com/postern-im/postern/outbox"
 	"github.com/postern-im/postern/privilege"
 	"github.com/postern-im/postern/router"
 	"github.com/postern-im/postern/stanza"
@@ -15,6 +16,7 @@ import (
 type Club struct {
 	door      jid.JID // the club's address
 	privilege *privilege.Manager
+	outbox    *outbox.Outbox
 }
 
 // UseDomain implements gateway.Addressed.
@@ -22,6 +24,9 @@ func (c *Club) UseDomain(domain jid.JID) { c.door = domain }
 
 // UsePrivilege implements gateway.Privileged.
 func (c *Club) UsePrivilege(m *privilege.Manager) { c.privilege = m }
+
+// UseOutbox implements gateway.Durable.
+func (c *Club) UseOutbox(o *outbox.Outbox) { c.outbox = o }
 
 // Routes implements gateway.Network.
 func (c *Club) Routes(out stanza.Sender) []router.Route {
@@ -35,7 +40,8 @@ func (c *Club) Routes(out stanza.Sender) []router.Route {
 	})}
 }
 
-// invite acts for who sent the message at hand. Whom she invites is hers to write; as whom is not.
+// invite acts for who sent the message at hand. Whom she invites is hers to write; as whom is not. The invitation is not lost, whatever
+// happens to us or the server meanwhile.
 func (c *Club) invite(ctx context.Context, guest jid.JID) error {
 	member, err := c.privilege.For(ctx)
 	if err != nil {
@@ -44,7 +50,8 @@ func (c *Club) invite(ctx context.Context, guest jid.JID) error {
 	if err := member.SetContact(ctx, privilege.Item{Contact: c.door, Name: "The club"}); err != nil {
 		return err
 	}
-	return member.SendMessage(ctx, c.say(member.JID(), guest, "Come to the club: "+c.door.String()))
+	_, err = member.PutMessage(ctx, c.outbox, c.say(member.JID(), guest, "Come to the club: "+c.door.String()))
+	return err
 }
 
 func (c *Club) say(from, to jid.JID, text string) *stanza.Message {

@@ -13,6 +13,7 @@ import (
 var (
 	_ gateway.Network    = (*Club)(nil)
 	_ gateway.Privileged = (*Club)(nil)
+	_ gateway.Durable    = (*Club)(nil)
 )
 
 // open runs the club behind a server until the test ends, and returns when the server has said what it grants.

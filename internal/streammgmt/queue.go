@@ -39,6 +39,7 @@ type Queue struct {
 	limits  Limits
 	data    fifo[byte]
 	entries fifo[entry]
+	first   uint64 // number of the oldest entry; each one added has the next number, over all sessions
 	h       uint32 // acknowledged, modulo 2^32
 	handed  int    // of the entries, handed to the present connection
 	asked   bool   // a question is under way
@@ -104,6 +105,7 @@ func (q *Queue) Ack(h uint32) (ask bool, err error) {
 	}
 	q.data.drop(size)
 	q.entries.drop(int(n))
+	q.first += uint64(n)
 	q.h = h
 	q.handed -= int(n)
 	q.covered = max(0, q.covered-int(n))
@@ -119,17 +121,63 @@ func (q *Queue) Rewind(dst []byte) []byte {
 
 // Close ends the session: what is not acknowledged never will be.
 func (q *Queue) Close() (uncertain, unsent int) {
+	return q.Carry(func([]byte) bool { return false })
+}
+
+// Carry ends the session as well, but keeps those stanzas for the next one of which keep says so, with new numbers. It returns how
+// many others there were.
+func (q *Queue) Carry(keep func(xml []byte) bool) (uncertain, unsent int) {
+	next := Queue{limits: q.limits, first: q.Next()}
+	data := q.data.live()
 	for _, e := range q.entries.live() {
-		if e.sent { // guard: FLT-35
+		xml := data[:e.size]
+		data = data[e.size:]
+		switch {
+		case keep(xml):
+			next.data.push(xml...)
+			next.entries.push(e)
+		case e.sent: // guard: FLT-35
 			uncertain++
 			e.tell(Uncertain)
-		} else {
+		default:
 			unsent++
 			e.tell(Unsent)
 		}
 	}
-	*q = Queue{limits: q.limits}
+	*q = next
 	return uncertain, unsent
+}
+
+// First returns the number of the oldest stanza that is not acknowledged, and Next that of the stanza which will be added next.
+func (q *Queue) First() uint64 { return q.first }
+
+// Next is described with First.
+func (q *Queue) Next() uint64 { return q.first + uint64(q.Len()) } //nolint:gosec // not negative
+
+// H returns the peer's last count.
+func (q *Queue) H() uint32 { return q.h }
+
+// From calls f with each stanza from a number on, which must keep no part of it, and returns the number of the first one.
+func (q *Queue) From(n uint64, f func(xml []byte)) uint64 {
+	data := q.data.live()
+	for i, e := range q.entries.live() {
+		if q.first+uint64(i) >= n {
+			f(data[:e.size])
+		}
+		data = data[e.size:]
+	}
+	return max(n, q.first)
+}
+
+// Restore makes the queue that of a session which another process had: what it had sent, as far as anybody knows, and the peer's last
+// count before the first of these. The queue must be empty.
+func (q *Queue) Restore(first uint64, h uint32, stanzas [][]byte) {
+	*q = Queue{limits: q.limits, first: first, h: h}
+	for _, xml := range stanzas {
+		q.data.push(xml...)
+		q.entries.push(entry{size: len(xml), sent: true})
+	}
+	q.handed = len(stanzas)
 }
 
 func (e *entry) tell(f Fate) {
