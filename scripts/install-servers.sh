@@ -9,7 +9,7 @@ set -eu
 say() { printf 'install-servers: %s\n' "$*"; }
 die() { printf 'install-servers: %s\n' "$*" >&2; exit 1; }
 
-PACKAGES=(prosody prosody-modules lua-unbound lua-readline ejabberd python3-slixmpp)
+PACKAGES=(prosody prosody-modules lua-unbound lua-readline ejabberd erlang-p1-oauth2 python3-slixmpp)
 PLAIN=(postgresql openssl)
 
 missing() {

@@ -36,7 +36,8 @@ type Client struct {
 
 // Event is a message or presence that a [Client] got.
 type Event struct {
-	// Kind is "message" or "presence", or "disconnected" for the end of the stream.
+	// Kind is "message" or "presence", or "disconnected" for the end of the stream. With plugins it may be "receipt", whose ID is that of
+	// the message that was received, or "carbon", for the message of which it is a copy.
 	Kind string `json:"event"`
 
 	From   string `json:"from"`
@@ -45,6 +46,8 @@ type Event struct {
 	Body   string `json:"body"`   // message
 	Show   string `json:"show"`   // presence
 	Status string `json:"status"` // presence
+	To     string `json:"to"`     // carbon
+	Sent   bool   `json:"sent"`   // carbon: of what another client of the account sent
 }
 
 // StanzaError is an error that a client's request was answered with (RFC 6120 section 8.3).
@@ -65,8 +68,9 @@ type reply struct {
 	Failure string          `json:"failure"`
 }
 
-// Client signs in one of the server's accounts, with presence sent. The client ends with t; its log is attached to t if it fails.
-func (s *Server) Client(t testing.TB, user string) *Client {
+// Client signs in one of the server's accounts, with presence sent. The client ends with t; its log is attached to t if it fails. Plugins
+// are what slixmpp shall do beyond service discovery, versions and pings: PluginReceipts, PluginCarbons.
+func (s *Server) Client(t testing.TB, user string, plugins ...string) *Client {
 	t.Helper()
 	talk, err := s.run.box.beside(t.Context(), "slixmpp")
 	if err != nil {
@@ -95,6 +99,7 @@ func (s *Server) Client(t testing.TB, user string) *Client {
 	}
 	bound, err := call[struct{ JID string }](t, c, "login", map[string]any{
 		"jid": user + "@" + s.Host, "password": s.Accounts()[user], "host": host, "port": number, "ca": string(ca),
+		"plugins": append([]string{}, plugins...),
 	})
 	if err != nil {
 		t.Fatalf("servertest: client: %v", err)
@@ -102,6 +107,12 @@ func (s *Server) Client(t testing.TB, user string) *Client {
 	c.JID = bound.JID
 	return c
 }
+
+// Plugins of a [Client].
+const (
+	PluginReceipts = "xep_0184" // confirms messages that ask for it, and tells of what is confirmed
+	PluginCarbons  = "xep_0280" // has the server send copies of what the account's other clients send and get
+)
 
 // Info is an answer of service discovery (XEP-0030 section 3).
 type Info struct {
@@ -182,6 +193,16 @@ func (c *Client) Roster(t testing.TB) []Contact {
 func (c *Client) SendMessage(t testing.TB, to, body string) (id string) {
 	t.Helper()
 	sent, err := call[struct{ ID string }](t, c, "send_message", map[string]any{"to": to, "body": body})
+	if err != nil {
+		t.Fatalf("servertest: client: %v", err)
+	}
+	return sent.ID
+}
+
+// SendMessageWithReceipt is SendMessage that asks for a receipt (XEP-0184).
+func (c *Client) SendMessageWithReceipt(t testing.TB, to, body string) (id string) {
+	t.Helper()
+	sent, err := call[struct{ ID string }](t, c, "send_message", map[string]any{"to": to, "body": body, "receipt": true})
 	if err != nil {
 		t.Fatalf("servertest: client: %v", err)
 	}

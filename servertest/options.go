@@ -102,6 +102,20 @@ func WithEjabberdConfig(yaml string) Option {
 	return func(c *config) { c.ejabberd = append(c.ejabberd, yaml) }
 }
 
+// PlainHost is the host of [WithPlainHost].
+const PlainHost = "plain." + DefaultHost
+
+// WithPlainHost adds a host that keeps passwords as they are, so that it has each mechanism that the server knows, and on it the
+// account test.
+func WithPlainHost() Option {
+	return func(c *config) {
+		WithAccount("test@"+PlainHost, "test")(c)
+		WithProsodyConfig("VirtualHost \"" + PlainHost + "\"\nauthentication = \"internal_plain\"\n")(c)
+		WithEjabberdConfig("hosts:\n  - " + PlainHost + "\nhost_config:\n  " + PlainHost +
+			":\n    auth_password_format: plain\n    disable_sasl_mechanisms: []\n    oauth_access: all\n")(c)
+	}
+}
+
 // extra is the added configuration for a kind of server.
 func (c *config) extra(kind Kind) string {
 	parts := c.prosody

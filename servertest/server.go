@@ -35,6 +35,16 @@ type Server struct {
 	// Addresses, "127.0.0.1:port": C2S takes clients with STARTTLS, C2STLS with direct TLS; HTTP serves uploads (XEP-0363).
 	C2S, C2STLS, HTTP string
 
+	// AnonymousHost takes clients that have no account (ANONYMOUS), at C2S.
+	AnonymousHost string
+
+	// CertificateHost and C2SCertificate are where the account test signs in by the certificate of [Server.Certificate] (EXTERNAL),
+	// with STARTTLS. On ejabberd the host is Host and its account there.
+	CertificateHost, C2SCertificate string
+
+	// WebSocket is the URL at which clients are taken over a WebSocket (RFC 7395), inside TLS.
+	WebSocket string
+
 	run      *machine
 	ca       []byte // in PEM
 	roots    *x509.CertPool
@@ -62,19 +72,19 @@ const spareComponents = 32
 const readyEjabberd = "ejabberd is ready"
 
 func newServer(ctx context.Context, kind Kind, cfg config) (*Server, error) {
-	s := &Server{Kind: kind, Host: DefaultHost, accounts: maps.Clone(cfg.accounts)}
+	s := &Server{Kind: kind, Host: DefaultHost, AnonymousHost: "anon." + DefaultHost, accounts: maps.Clone(cfg.accounts)}
 	m := &machine{
 		image:    string(kind),
 		user:     string(kind),
 		env:      cfg.environment(),
 		extra:    cfg.extra(kind),
-		ports:    []string{"XMPP_PORT_C2S", "XMPP_PORT_C2S_TLS", "XMPP_PORT_HTTP"},
+		ports:    []string{"XMPP_PORT_C2S", "XMPP_PORT_C2S_TLS", "XMPP_PORT_HTTP", "XMPP_PORT_HTTPS"},
 		stopWith: sigTerm,
 	}
 	if kind == KindProsody {
 		m.ports = append(m.ports, "XMPP_PORT_COMPONENT")
 	} else {
-		m.ports = append(m.ports, "XMPP_PORT_API", "XMPP_PORT_ANY", "XMPP_PORT_ANY_TLS")
+		m.ports = append(m.ports, "XMPP_PORT_C2S_CERT", "XMPP_PORT_API", "XMPP_PORT_ANY", "XMPP_PORT_ANY_TLS")
 		for i := range cfg.components {
 			m.ports = append(m.ports, componentPort(i), componentPort(i)+"_TLS")
 		}
@@ -105,6 +115,11 @@ func componentPort(i int) string { return "COMPONENT_" + strconv.Itoa(i) }
 // configure fills in the addresses, and the part of the environment that depends on them.
 func (s *Server) configure(m *machine, cfg config, addr func(string) string) {
 	s.C2S, s.C2STLS, s.HTTP = addr("XMPP_PORT_C2S"), addr("XMPP_PORT_C2S_TLS"), addr("XMPP_PORT_HTTP")
+	s.CertificateHost, s.C2SCertificate = "cert."+s.Host, s.C2S
+	if s.Kind == KindEjabberd {
+		s.CertificateHost, s.C2SCertificate = s.Host, addr("XMPP_PORT_C2S_CERT")
+	}
+	s.WebSocket = "wss://" + addr("XMPP_PORT_HTTPS") + "/xmpp-websocket"
 	s.Components, s.spare = nil, nil
 	var list []string
 	for i, c := range cfg.components {

@@ -4,6 +4,7 @@
 #
 #   entrypoint.sh                          run in the foreground until TERM
 #   entrypoint.sh register USER PASSWORD   create an account on the running server; USER may be user@host
+#   entrypoint.sh token USER               print an access token of an account of the running server (X-OAUTH2)
 #   entrypoint.sh healthy                  succeed if the running server answers
 #
 # XMPP_DATA        folder for data, certificates and the like (default /data)
@@ -18,7 +19,8 @@
 # XMPP_EXTRA       file with more configuration (YAML), merged in
 # XMPP_LOG_LEVEL   debug, info (default), warning, error
 # XMPP_LISTEN      address to listen on (default 0.0.0.0)
-# XMPP_PORT_C2S, XMPP_PORT_C2S_TLS, XMPP_PORT_COMPONENT, XMPP_PORT_HTTP   ports (5222, 5223, 5347, 5280)
+# XMPP_PORT_C2S, XMPP_PORT_C2S_TLS, XMPP_PORT_COMPONENT, XMPP_PORT_HTTP, XMPP_PORT_HTTPS   ports (5222, 5223, 5347, 5280, 5443)
+# XMPP_PORT_C2S_CERT  where set: a port for clients that show a certificate of the authority (EXTERNAL)
 # XMPP_PORT_API    port of the HTTP API, on loopback only (5281)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,14 +40,19 @@ register() {
 	local at="$host" body answer
 	case $1 in *@*) at=${1#*@} ;; esac
 	body="{\"user\":$(json "${1%%@*}"),\"host\":$(json "$at"),\"password\":$(json "$2")}"
-	exec 3<>"/dev/tcp/127.0.0.1/$api"
-	printf 'POST /api/register HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
-		"$(printf %s "$body" | wc -c)" "$body" >&3
-	answer=$(cat <&3)
+	answer=$(ask register "$body")
 	case $answer in
 	"HTTP/1."?" 200 "*) ;;
 	*) printf 'register %s: %s\n' "$1" "$answer" >&2; return 1 ;;
 	esac
+}
+
+# ask COMMAND BODY asks the HTTP API and prints all of its answer.
+ask() {
+	exec 3<>"/dev/tcp/127.0.0.1/$api"
+	printf 'POST /api/%s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+		"$1" "$(printf %s "$2" | wc -c)" "$2" >&3
+	cat <&3
 }
 
 # listener PORT [tls] begins the listener of a component.
@@ -72,6 +79,20 @@ listeners() {
 		listener "$port" "$tls"
 		printf '    hosts:\n      %s:\n        password: %s\n' "$(json "${component%%=*}")" "$(json "$secret")"
 	done
+	if [ -n "${XMPP_PORT_C2S_CERT:-}" ]; then
+		cat <<-X
+		  -
+		    port: $XMPP_PORT_C2S_CERT
+		    ip: "$listen"
+		    module: ejabberd_c2s
+		    starttls: true
+		    starttls_required: true
+		    tls_verify: true
+		    cafile: $(json "$certs/ca.crt")
+		    max_stanza_size: 262144
+		    access: c2s
+		X
+	fi
 	if [ -n "${XMPP_ANY_SECRET:-}" ]; then
 		listener "$XMPP_PORT_ANY"
 		printf '    password: %s\n' "$(json "$XMPP_ANY_SECRET")"
@@ -86,7 +107,7 @@ configure() {
 	[ "${XMPP_ARCHIVE:-on}" = off ] && archive=never
 	sed -e "s|@DOMAIN@|$host|g; s|@LISTEN@|$listen|g; s|@CERTS@|$certs|g; s|@HOME@|$home|g; s|@ARCHIVE@|$archive|g" \
 		-e "s|@LOG_LEVEL@|${XMPP_LOG_LEVEL:-info}|g; s|@C2S@|${XMPP_PORT_C2S:-5222}|g; s|@C2S_TLS@|${XMPP_PORT_C2S_TLS:-5223}|g" \
-		-e "s|@HTTP@|${XMPP_PORT_HTTP:-5280}|g; s|@API@|$api|g" -e '/@LISTENERS@/{r '<(listeners) -e 'd}' "${without[@]}" "$here/ejabberd.yml"
+		-e "s|@HTTP@|${XMPP_PORT_HTTP:-5280}|g; s|@HTTPS@|${XMPP_PORT_HTTPS:-5443}|g; s|@API@|$api|g" -e '/@LISTENERS@/{r '<(listeners) -e 'd}' "${without[@]}" "$here/ejabberd.yml"
 	if [ -n "${XMPP_EXTRA:-}" ]; then
 		printf '\ninclude_config_file:\n  %s: {}\n' "$(json "$XMPP_EXTRA")"
 	fi
@@ -117,6 +138,11 @@ run)
 	;;
 register)
 	register "$2" "$3"
+	;;
+token)
+	at="$host"
+	case $2 in *@*) at=${2#*@} ;; esac
+	ask oauth_issue_token "{\"jid\":$(json "${2%%@*}@$at"),\"ttl\":3600,\"scopes\":[\"sasl_auth\"]}"
 	;;
 healthy)
 	exec bash "$here/healthy.sh" "${XMPP_PORT_C2S:-5222}" "$host"

@@ -4,6 +4,7 @@
 #
 #   entrypoint.sh                          run in the foreground until TERM
 #   entrypoint.sh register USER PASSWORD   create an account; USER may be user@host; works while the server runs
+#   entrypoint.sh token USER               print an access token of an account of the running server (OAUTHBEARER)
 #   entrypoint.sh healthy                  succeed if the running server answers
 #
 # XMPP_DATA        folder for data, certificates and the like (default /data)
@@ -17,7 +18,7 @@
 # XMPP_EXTRA       file with more configuration, read last
 # XMPP_LOG_LEVEL   debug, info (default), warn, error
 # XMPP_LISTEN      address to listen on (default 0.0.0.0)
-# XMPP_PORT_C2S, XMPP_PORT_C2S_TLS, XMPP_PORT_COMPONENT, XMPP_PORT_HTTP   ports (5222, 5223, 5347, 5280)
+# XMPP_PORT_C2S, XMPP_PORT_C2S_TLS, XMPP_PORT_COMPONENT, XMPP_PORT_HTTP, XMPP_PORT_HTTPS   ports (5222, 5223, 5347, 5280, 5443)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 export XMPP_DATA="${XMPP_DATA:-/data}" XMPP_HOST="${XMPP_HOST:-xmpp.test}"
@@ -32,6 +33,13 @@ register() {
 		printf 'prosodyctl register %s: %s\n' "$1" "$said" >&2
 		return 1
 	}
+}
+
+token() {
+	local at="$XMPP_HOST"
+	case $1 in *@*) at=${1#*@} ;; esac
+	printf '> local m, jid = require"prosody.core.modulemanager".get_module("%s", "tokenauth"), "%s"; local g = m.create_grant(jid, jid, 3600); return (m.create_token(jid, g, nil, 3600, "oauth2"))\n' \
+		"$at" "${1%%@*}@$at" | prosodyctl --config "$config" shell
 }
 
 # The hash is given since Prosody 13.0 offers "auto" to its first client only (XEP-0440, tls-server-end-point).
@@ -56,6 +64,10 @@ run)
 register)
 	hash_certificate
 	register "$2" "$3"
+	;;
+token)
+	hash_certificate
+	token "$2"
 	;;
 healthy)
 	exec bash "$here/healthy.sh" "${XMPP_PORT_C2S:-5222}" "$XMPP_HOST"

@@ -25,7 +25,7 @@ c2s_ports = { port("C2S", 5222) }
 c2s_direct_tls_ports = { port("C2S_TLS", 5223) }
 component_ports = { port("COMPONENT", 5347) }
 http_ports = { port("HTTP", 5280) }
-https_ports = {}
+https_ports = { port("HTTPS", 5443) }
 s2s_ports = {}
 s2s_direct_tls_ports = {}
 
@@ -33,7 +33,9 @@ c2s_require_encryption = true
 local certificate = { certificate = certs .. "/server.crt", key = certs .. "/server.key" }
 ssl = certificate
 c2s_direct_tls_ssl = certificate
+https_ssl = certificate
 tls_server_end_point_hash = env("XMPP_CERTIFICATE_HASH")
+http_default_host = env("XMPP_HOST") -- whatever name it is asked by
 http_external_url = "http://127.0.0.1:" .. port("HTTP", 5280) .. "/"
 
 -- "limits" stays out: unconfigured it holds each client to 10 kB/s.
@@ -45,6 +47,7 @@ local modules = {
 	"carbons", "smacks", "csi", "csi_simple", "offline",
 	"sasl2", "sasl2_bind2", "sasl2_sm", "sasl2_fast", "sasl_ssdp",
 	"privilege", "delegation",
+	"register_ibr", "user_account_management", "websocket",
 }
 if env("XMPP_ARCHIVE") ~= "off" then
 	Lua.table.insert(modules, "mam")
@@ -61,6 +64,14 @@ local host = env("XMPP_HOST")
 
 VirtualHost(host)
 password_hash = "SHA-256"
+
+-- For clients that have no account (ANONYMOUS), and for those that show a certificate of the authority (EXTERNAL).
+VirtualHost("anon." .. host)
+authentication = "anonymous"
+
+VirtualHost("cert." .. host)
+authentication = "ccert"
+ssl = { certificate = certificate.certificate, key = certificate.key, cafile = certs .. "/ca.crt", verify = { "peer" } }
 
 for domain, secret in Lua.string.gmatch(env("XMPP_COMPONENTS") or "", "([^%s=]+)=(%S+)") do
 	Component(domain)

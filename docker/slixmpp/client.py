@@ -8,6 +8,8 @@ standard output, one JSON object per line:
     {"id": 1, "failure": "..."}                           it could not be carried out
     {"event": "message", "from": ..., "type": ..., "id": ..., "body": ...}
     {"event": "presence", "from": ..., "type": ..., "id": ..., "show": ..., "status": ...}
+    {"event": "receipt", "from": ..., "id": ...}          with the plugin xep_0184: of the message that was received
+    {"event": "carbon", "from": ..., "to": ..., "sent": ..., "id": ..., "body": ...}   with the plugin xep_0280: of the message inside
     {"event": "disconnected", "from": ""}
 
 The commands are the methods of Driver. It ends with its standard input.
@@ -40,10 +42,10 @@ class Driver:
     def __init__(self):
         self._client = None
 
-    async def login(self, jid, password, host, port, ca):
-        """Sign in, fetch the roster and send presence. ca is the server's authority in PEM."""
+    async def login(self, jid, password, host, port, ca, plugins=()):
+        """Sign in, fetch the roster and send presence. ca is the server's authority in PEM, plugins are further ones."""
         client = slixmpp.ClientXMPP(jid, password)
-        for plugin in ("xep_0030", "xep_0092", "xep_0199"):
+        for plugin in ("xep_0030", "xep_0092", "xep_0199", *plugins):
             client.register_plugin(plugin)
         # Subscriptions are the other program's to answer.
         client.roster.auto_authorize = None
@@ -54,6 +56,10 @@ class Driver:
         client.enable_direct_tls = False  # the port is the one of STARTTLS
         client.register_handler(Callback("driver message", StanzaPath("message"), self._on_message))
         client.register_handler(Callback("driver presence", StanzaPath("presence"), self._on_presence))
+
+        client.add_event_handler("receipt_received", self._on_receipt)
+        client.add_event_handler("carbon_received", lambda m: self._on_carbon(m["carbon_received"], False))
+        client.add_event_handler("carbon_sent", lambda m: self._on_carbon(m["carbon_sent"], True))
 
         outcome = asyncio.get_running_loop().create_future()
 
@@ -74,6 +80,8 @@ class Driver:
             raise RuntimeError(error)
         self._client = client
         await client.get_roster(timeout=TIMEOUT)
+        if "xep_0280" in plugins:
+            await client["xep_0280"].enable(timeout=TIMEOUT)
         client.send_presence()
         return {"jid": client.boundjid.full}
 
@@ -119,9 +127,11 @@ class Driver:
         items = answer["roster"]["items"]
         return [{"jid": str(j), "subscription": i["subscription"], "ask": i["ask"] or ""} for j, i in sorted(items.items(), key=str)]
 
-    async def send_message(self, to, body, type="chat"):
+    async def send_message(self, to, body, type="chat", receipt=False):
         message = self._client.make_message(mto=to, mbody=body, mtype=type)
         message["id"] = self._client.new_id()
+        if receipt:
+            message["request_receipt"] = True
         message.send()
         return {"id": message["id"]}
 
@@ -133,6 +143,12 @@ class Driver:
 
     def _on_message(self, m):
         write({"event": "message", "from": str(m["from"]), "type": m["type"], "id": m["id"], "body": m["body"]})
+
+    def _on_receipt(self, m):
+        write({"event": "receipt", "from": str(m["from"]), "id": m["receipt"]})
+
+    def _on_carbon(self, m, sent):
+        write({"event": "carbon", "sent": sent, "from": str(m["from"]), "to": str(m["to"]), "id": m["id"], "body": m["body"]})
 
     def _on_presence(self, p):
         write({

@@ -130,6 +130,20 @@ func (p *Program) Await(text string) {
 // PID returns the id of the program's process.
 func (p *Program) PID() int { return p.cmd.Process.Pid }
 
+// Kill ends the program at once, as a crash would, and waits for it.
+func (p *Program) Kill() {
+	p.t.Helper()
+	if p.ended {
+		return
+	}
+	p.ended = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Error(err)
+	}
+	<-p.read
+	_ = p.cmd.Wait() // it was killed
+}
+
 // Stop has the program end in order, and waits for it. A program that has ended already is left alone.
 func (p *Program) Stop() {
 	p.t.Helper()
