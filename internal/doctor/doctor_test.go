@@ -112,6 +112,7 @@ func TestVerdictsOnXMPPServers(t *testing.T) {
 			{name: "no-server-domain", healthy: true, prepare: func(_ *testing.T, _ *xmpptest.Server, c *Config) { c.Servers = nil }},
 		} {
 			t.Run(kind+" "+tt.name, func(t *testing.T) {
+				t.Parallel()
 				s := xmpptest.NewServer(t, manners, xmpptest.WithComponent(domain, secret), xmpptest.WithComponentTLS(), xmpptest.WithoutChecker())
 				cfg := config(s.Addr)
 				tt.prepare(t, s, &cfg)

@@ -50,6 +50,7 @@ func TestVerdictsOnGrants(t *testing.T) {
 		{"more", []string{from("localhost", privilegesAll)}, wanted()[:1], true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := xmpptest.NewServer(t, xmpptest.WithComponent(domain, secret), xmpptest.WithoutChecker())
 			cfg := config(s.Addr)
 			cfg.Grants = tt.wanted
