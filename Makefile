@@ -62,7 +62,8 @@ rows: ## hold docs/guarantees.md against the tests: every row is named by one
 
 .PHONY: bench
 bench: ## the benchmarks of every package, then the end-to-end program of docs/performance.md
-	go test -run '^$$' -bench . -benchmem $(if $(BENCHTIME),-benchtime $(BENCHTIME)) $(PKGS)
+	go test -run '^$$' -bench . -benchmem $(if $(BENCHTIME),-benchtime $(BENCHTIME)) \
+		$(or $(filter-out ./...,$(PKGS)),$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u))
 	go run ./internal/bench $(BENCHFLAGS)
 
 ##@ check
