@@ -195,7 +195,7 @@ func (c *boxed) signal(ctx context.Context, sig signal) (err error) {
 	id := c.container.GetContainerID()
 	switch sig {
 	case sigStop:
-		_, err = c.client().ContainerPause(ctx, id, client.ContainerPauseOptions{})
+		err = c.pause(ctx, id)
 	case sigContinue:
 		_, err = c.client().ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
 	default:
@@ -203,6 +203,22 @@ func (c *boxed) signal(ctx context.Context, sig signal) (err error) {
 		_, err = c.client().ContainerKill(ctx, id, client.ContainerKillOptions{Signal: name})
 	}
 	return err
+}
+
+// pause tries again until the context ends: the freezer gives up ("unable to freeze") on a container that is busy starting
+// processes, and leaves it running.
+func (c *boxed) pause(ctx context.Context, id string) error {
+	for {
+		_, err := c.client().ContainerPause(ctx, id, client.ContainerPauseOptions{})
+		if err == nil || !strings.Contains(err.Error(), "unable to freeze") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (c *boxed) exec(ctx context.Context, args ...string) (string, error) {

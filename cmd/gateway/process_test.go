@@ -158,7 +158,7 @@ func TestFLT24_TermDrainsUnderLoad(t *testing.T) {
 	s := xmpptest.NewServer(t)
 	c := s.Component(s.Domain)
 	p := gateway(t, behind(s.Domain, s.Secret, s.Addr), "run")
-	c.Connected()
+	p.await(`"online"`) // the server is done with the handshake before the gateway is
 	const before = 500
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
