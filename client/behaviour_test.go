@@ -25,6 +25,9 @@ type env struct {
 	tls                *tls.Config
 	confirms           bool // its offer (XEP-0474)
 	reorders           bool // what comes while a session is lost and resumed
+	// noticed, where it is set, waits until the server knows that a session has lost its WebSocket so many times. ejabberd 24.12 has
+	// to: what it sends before stops the session for 15 s, and what came for it meanwhile may be gone.
+	noticed func(t *testing.T, session jid.JID, times int)
 }
 
 // account returns the configuration for an account.

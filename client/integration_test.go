@@ -4,6 +4,7 @@ package client_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/postern-im/postern/client"
 	"github.com/postern-im/postern/internal/programtest"
+	"github.com/postern-im/postern/jid"
 	"github.com/postern-im/postern/servertest"
 )
 
@@ -22,7 +24,22 @@ func TestMain(m *testing.M) {
 }
 
 func realEnv(s *servertest.Server) env {
-	return env{host: s.Host, addr: s.C2S, direct: s.C2STLS, web: s.WebSocket, tls: s.TLSConfig(), confirms: true, reorders: s.Kind == servertest.KindEjabberd}
+	e := env{host: s.Host, addr: s.C2S, direct: s.C2STLS, web: s.WebSocket, tls: s.TLSConfig(), confirms: true}
+	if s.Kind == servertest.KindEjabberd {
+		e.reorders = true
+		e.noticed = func(t *testing.T, session jid.JID, times int) {
+			t.Helper()
+			limit := time.After(30 * time.Second)
+			for strings.Count(s.Log(), "Closing c2s connection for "+session.String()+":") < times {
+				select {
+				case <-time.After(20 * time.Millisecond):
+				case <-limit:
+					t.Fatalf("the server never noticed that %s was lost", session)
+				}
+			}
+		}
+	}
+	return e
 }
 
 func TestRealServers(t *testing.T) {

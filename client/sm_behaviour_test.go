@@ -62,9 +62,12 @@ func testResume(t *testing.T, e env) {
 			}()
 			question := bob.iq(t)
 			_, n := a.await(0, client.PhaseOnline)
-			for range 2 { // the second time the same session goes on once more
+			for times := range 2 { // the second time the same session goes on once more
 				cut()
 				_, n = a.await(n, client.PhaseBackoff)
+				if e.addr == e.web && e.noticed != nil {
+					e.noticed(t, own, times+1)
+				}
 				if a.JID() != own {
 					t.Errorf("%q while the session is lost", a.JID())
 				}
