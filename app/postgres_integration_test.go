@@ -91,7 +91,7 @@ func TestDatabaseGoesAndComes(t *testing.T) {
 		t.Run("FLT-06 the lease runs out meanwhile", func(t *testing.T) {
 			r.signals <- syscall.SIGTERM
 			r.wait()
-			r = start(t, n, r.environ, []string{"run", "--lease-ttl=1s"})
+			r = start(t, n, r.environ, []string{"run", "--lease-ttl=4s"})
 			r.stderr.await(t, `"online"`)
 			until(t, r, true)
 			db.Kill(t)

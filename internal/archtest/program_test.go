@@ -15,9 +15,12 @@ import (
 // are not known before, as text/template does, makes it keep every exported method of every type: that would add 2.5 MiB to what an idle
 // gateway takes.
 func TestLinkerDropsWhatNobodyCalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links the programs")
+	}
 	for _, p := range programs(t) {
 		t.Run(p.rel(), func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "fallbackroots", "-ldflags=-dumpdep", "-o", filepath.Join(t.TempDir(), "program"), p.ImportPath)
+			cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "fallbackroots", "-trimpath", "-ldflags=-dumpdep", "-o", filepath.Join(t.TempDir(), "program"), p.ImportPath)
 			cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
 			var dump bytes.Buffer
 			cmd.Stderr = &dump // the linker writes "caller -> callee" to it
