@@ -15,6 +15,9 @@ func WithRegistration() Option { return func(o *options) { o.cfg.Registration = 
 // WithArchive has the server keep the messages of each account, and give them ids that last (XEP-0313, XEP-0359).
 func WithArchive() Option { return func(o *options) { o.cfg.Archive = true } }
 
+// WithPEP lets accounts publish at their own addresses (XEP-0163). With [Policy.NoPublishOptions] it is a service that heeds no options.
+func WithPEP() Option { return func(o *options) { o.cfg.PEP = true } }
+
 // Wrongs is what a server does wrong in signing clients in, or does more often than others.
 type Wrongs = xmppserver.Wrongs
 

@@ -45,7 +45,7 @@ func InProcess(t *testing.T, f func(t *testing.T, s Server)) {
 // New starts an in-process server.
 func New(t testing.TB, opts ...xmpptest.Option) Server {
 	t.Helper()
-	s := xmpptest.NewServer(t, append(opts, xmpptest.WithArchive(), xmpptest.WithRegistration())...)
+	s := xmpptest.NewServer(t, append(opts, xmpptest.WithArchive(), xmpptest.WithRegistration(), xmpptest.WithPEP())...)
 	add := func(_ testing.TB, user, password string) { s.AddUser(user, password) }
 	return Server{Host: s.Host, Addr: s.Client, TLS: s.TLSConfig(), Add: add, InProcess: s}
 }

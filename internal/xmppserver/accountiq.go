@@ -30,6 +30,8 @@ func (a *account) answer(p *packet) (stanza.Payload, error) {
 			return nil, stanza.ServiceUnavailable
 		}
 		return element{space: nsDiscoItems, local: "query"}, nil
+	case a.srv.cfg.PEP && (q.Is(nsPubSub, "pubsub") || q.Is(nsPubSubOwner, "pubsub")):
+		return a.pubsub(p, q, own)
 	case !own:
 		return nil, stanza.ServiceUnavailable
 	case q.Is(nsRoster, "query") && get:
@@ -71,7 +73,16 @@ func (a *account) info(p *packet, q xmltree.Element, own bool) (stanza.Payload, 
 	e := element{space: nsDiscoInfo, local: "query", children: []element{
 		{local: "identity", attrs: []string{"category", "account", "type", "registered"}},
 	}}
-	for _, ns := range []string{nsDiscoInfo, nsDiscoItems, nsVCard} {
+	features := []string{nsDiscoInfo, nsDiscoItems, nsVCard}
+	if a.srv.cfg.PEP {
+		e.children = append(e.children, element{local: "identity", attrs: []string{"category", "pubsub", "type", "pep"}})
+		features = append(features, nsPubSub, nsPubSub+"#publish", nsPubSub+"#auto-create", nsPubSub+"#persistent-items",
+			nsPubSub+"#retrieve-items", nsPubSub+"#delete-items", nsPubSub+"#config-node", nsPubSub+"#filtered-notifications")
+		if !a.srv.policy.NoPublishOptions {
+			features = append(features, nsPubSub+"#publish-options")
+		}
+	}
+	for _, ns := range features {
 		e.children = append(e.children, element{local: "feature", attrs: []string{"var", ns}})
 	}
 	return nestedInfo{e, a.srv.nestedParts(toAccounts)}, nil

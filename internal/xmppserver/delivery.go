@@ -101,6 +101,9 @@ func (a *account) iq(p *packet) []*packet {
 		return a.refuse(p)
 	}
 	if p.isReply() {
+		if a.tookCaps(p) {
+			return nil
+		}
 		return a.proxiedAnswer(p)
 	}
 	payload, err := a.answer(p)

@@ -80,6 +80,8 @@ type Policy struct {
 	BindStates bool
 	// RegistrationForm: what is to be known of who registers is also asked by a form (XEP-0077 section 4).
 	RegistrationForm bool
+	// NoPublishOptions: what a publication says of its node is not heeded (XEP-0060 section 7.1.5), nor said to be.
+	NoPublishOptions bool
 	// Delegation is the namespace of XEP-0355 that the server speaks.
 	Delegation string
 	// DelegatesSlowly: a namespace is delegated only when the component has answered what to nest, which is asked for at each

@@ -79,6 +79,7 @@ func (a *account) goAvailable(ss *session, p *packet) []*packet {
 	if ss.priority >= 0 {
 		a.deliverStored(ss)
 	}
+	a.askCaps(ss)
 	return out
 }
 

@@ -38,6 +38,7 @@ type Config struct {
 	Binding      bool // offer SCRAM with channel binding (XEP-0440)
 	FAST         bool // give out tokens (XEP-0484); with SASL2 only
 	Upgrade      bool // offer SCRAM-SHA-512 to who upgrades to it (XEP-0480); with SASL2 only
+	PEP          bool // let accounts publish (XEP-0163)
 	Registration bool // let anybody register an account, change its password and remove it (XEP-0077)
 	// StreamManagement offers XEP-0198, inside SASL2 as well.
 	StreamManagement bool

@@ -23,6 +23,9 @@ type session struct {
 	carbons    bool                 // gets copies of the account's other conversations
 	inactive   bool                 // nobody uses it
 	held       []*packet            // presence for when it is used again
+	caps       string               // node and hash of what its presence announces (XEP-0115)
+	capsID     string               // of the question what that is
+	wants      map[string]bool      // nodes whose events it wants (XEP-0163)
 
 	taking sync.Mutex // what a client sends is handled one at a time, over whichever link it came; taken before all other locks
 	mu     sync.Mutex // of what follows; taken after the lock of users

@@ -40,6 +40,7 @@ type account struct {
 	vcard    xmltree.Element
 	private  map[string]xmltree.Element // by namespace
 	stored   int                        // bytes of vcard and private
+	nodes    map[string]*node           // what it publishes
 	proxied  map[string]*packet         // IQs that a component has sent in the user's name, by the id of the inner one
 	gone     bool                       // the user wants the account to be deleted
 }
@@ -65,7 +66,7 @@ func (u *users) set(s *Server, j jid.JID, password string) {
 	if a == nil {
 		a = &account{
 			srv: s, jid: j, sessions: make(map[string]*session), roster: make(map[jid.JID]*item),
-			private: make(map[string]xmltree.Element), blocked: make(map[jid.JID]struct{}),
+			private: make(map[string]xmltree.Element), blocked: make(map[jid.JID]struct{}), nodes: make(map[string]*node),
 		}
 		u.accounts[j.Local()] = a
 	}
