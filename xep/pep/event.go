@@ -11,7 +11,7 @@ import (
 
 // Event is what has happened at a node.
 type Event struct {
-	From      jid.JID // whose node it is, a bare address
+	From      jid.JID // whose node it is: the sender, who is a bare address where a server has made the event
 	Node      string
 	Published []Item
 	Retracted []string // ids

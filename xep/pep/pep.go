@@ -150,8 +150,11 @@ func (s *Service) PublishPrivate(ctx context.Context, node string, it Item, opti
 // these ids. There may be at most MaxItems, in one stanza. A *stanza.Error of item-not-found says that there is no such node.
 func (s *Service) Items(ctx context.Context, of jid.JID, node string, ids ...string) ([]Item, error) {
 	a, err := router.Query[retrieval](ctx, s.out, &stanza.IQ{Header: stanza.Header{To: of.Bare()}, Type: stanza.IQGet, Payload: retrieval{items{node: node, ids: ids}}})
-	if errors.Is(err, stanza.ErrNoPayload) || err == nil && a.node != node {
-		err = fmt.Errorf("%w: %w", ErrAnswer, errors.Join(err))
+	switch {
+	case errors.Is(err, stanza.ErrNoPayload):
+		err = fmt.Errorf("%w: %w", ErrAnswer, err)
+	case err == nil && a.node != node:
+		err = ErrAnswer
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pep: items of %q: %w", node, err)
