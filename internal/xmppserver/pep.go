@@ -3,6 +3,7 @@ package xmppserver
 import (
 	"crypto/rand"
 	"encoding/xml"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -40,26 +41,25 @@ type published struct {
 	size int             // bytes of that
 }
 
-// nodeFields are the fields of a node that are known, with their defaults.
-var nodeFields = map[string]string{
-	"pubsub#access_model":             "presence",
-	"pubsub#persist_items":            "true",
-	"pubsub#max_items":                "1",
-	"pubsub#send_last_published_item": "on_sub_and_presence",
+// defaultNode returns the fields of a node that are known, with their defaults.
+func defaultNode() map[string]string {
+	return map[string]string{
+		"pubsub#access_model":             "presence",
+		"pubsub#persist_items":            "true",
+		"pubsub#max_items":                "1",
+		"pubsub#send_last_published_item": "on_sub_and_presence",
+	}
 }
 
 // configured returns what a form makes of a node's configuration, or false where it names what is unknown.
 func configured(now map[string]string, f form.Form) (map[string]string, bool) {
-	next := make(map[string]string, len(nodeFields))
-	for name := range nodeFields {
-		next[name] = now[name]
-	}
+	next := maps.Clone(now)
 	for _, field := range f.Fields {
 		v := field.Value()
 		if b, err := field.Bool(); err == nil && field.Var == "pubsub#persist_items" {
 			v = strconv.FormatBool(b)
 		}
-		switch _, known := nodeFields[field.Var]; {
+		switch _, known := now[field.Var]; {
 		case field.Var == form.FormTypeVar:
 		case !known:
 			return nil, false
@@ -146,7 +146,7 @@ func (a *account) publish(q, pub xmltree.Element) (stanza.Payload, error) {
 	}
 	name := pub.Attr("node")
 	n := a.nodes[name]
-	config := nodeFields
+	config := defaultNode()
 	if n != nil {
 		config = n.config
 	}
@@ -156,7 +156,7 @@ func (a *account) publish(q, pub xmltree.Element) (stanza.Payload, error) {
 		switch {
 		case !known:
 			return nil, failure(stanza.NotAcceptable, "precondition-not-met")
-		case n != nil && !sameConfig(n.config, wanted):
+		case n != nil && !maps.Equal(n.config, wanted):
 			return nil, failure(stanza.Conflict, "precondition-not-met")
 		}
 		config = wanted
@@ -205,15 +205,6 @@ func sizeOf(items []published) int {
 		all += it.size
 	}
 	return all
-}
-
-func sameConfig(a, b map[string]string) bool {
-	for name := range nodeFields {
-		if a[name] != b[name] {
-			return false
-		}
-	}
-	return true
 }
 
 // retract takes an item back (XEP-0060 section 7.2).
