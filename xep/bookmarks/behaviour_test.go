@@ -17,23 +17,28 @@ import (
 	"github.com/postern-im/postern/xmltree"
 )
 
+// sync is a node of the tests.
+const sync = "urn:example:sync"
+
 // device is one of an account's clients.
 type device struct {
 	*usertest.Session
 	pep     *pep.Service
 	list    *bookmarks.List
 	changes usertest.Inbox[bookmarks.Change]
+	marks   usertest.Inbox[pep.Event]
 }
 
 func signIn(t *testing.T, a usertest.Account) device {
 	t.Helper()
-	d := device{changes: usertest.NewInbox[bookmarks.Change]()}
-	r, err := disco.New(disco.Config{Identities: []disco.Identity{{Category: "client", Type: "bot"}}, Features: []string{bookmarks.Notify}})
+	d := device{changes: usertest.NewInbox[bookmarks.Change](), marks: usertest.NewInbox[pep.Event]()}
+	r, err := disco.New(disco.Config{Identities: []disco.Identity{{Category: "client", Type: "bot"}}, Features: []string{bookmarks.Notify, pep.Notify(sync)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Session = a.Serve(t, func(c *client.Client) stanza.Handler {
 		d.pep = pep.New(a.JID, c)
+		d.pep.Watch(sync, func(_ context.Context, e pep.Event) { d.marks <- e })
 		d.list = bookmarks.New(d.pep, func(_ context.Context, c bookmarks.Change) { d.changes <- c })
 		return usertest.Router(t, slices.Concat(d.pep.Routes(), r.Routes())...)
 	})
@@ -52,18 +57,13 @@ func signIn(t *testing.T, a usertest.Account) device {
 // await returns when the server sends the device events, which it asks for on its own, so that there is no telling when but by trying.
 func (d device) await(t *testing.T) {
 	t.Helper()
-	room := jid.MustParse("lobby@rooms.example")
 	for range 10_000 {
-		if err := d.list.Set(t.Context(), bookmarks.Bookmark{Room: room}); err != nil {
+		if _, err := d.pep.Publish(t.Context(), sync, pep.Item{ID: "mark", Payload: bookmarks.Bookmark{}}); err != nil {
 			t.Fatal(err)
 		}
 		d.Sync()
 		select {
-		case <-d.changes:
-			if err := d.list.Remove(t.Context(), room); err != nil {
-				t.Fatal(err)
-			}
-			d.changes.Await(t, func(c bookmarks.Change) bool { return len(c.Removed) == 1 })
+		case <-d.marks:
 			return
 		default:
 		}
@@ -94,9 +94,6 @@ func testBookmarks(t *testing.T, s usertest.Server) {
 	alice := s.Account(t, "alice")
 	desk := signIn(t, alice)
 	phone := signIn(t, alice)
-	for len(desk.changes) > 0 { // how the phone came
-		<-desk.changes
-	}
 	play, orchard := jid.MustParse("theplay@conference.shakespeare.lit"), jid.MustParse("orchard@conference.shakespeare.lit")
 	extension := parse(t, "<state xmlns='http://myclient.example/bookmark/state' minimized='true'/>")
 	first := bookmarks.Bookmark{
@@ -173,6 +170,9 @@ func testForeign(t *testing.T, s usertest.Server) {
 func testProtect(t *testing.T, s usertest.Server) {
 	alice := s.Account(t, "alice")
 	d, stranger := signIn(t, alice), signIn(t, s.Account(t, "mallory"))
+	if err := d.list.Set(t.Context(), bookmarks.Bookmark{Room: jid.MustParse("known@rooms.example")}); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.pep.Configure(t.Context(), bookmarks.NS, pep.AccessModel(pep.AccessOpen)); err != nil {
 		t.Fatal(err)
 	}
