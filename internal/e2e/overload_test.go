@@ -20,6 +20,7 @@ import (
 const (
 	gateway  = "gateway.localhost"
 	stranger = "stranger.localhost"
+	flooder  = "flooder.localhost"
 )
 
 // query is what peers ask.
@@ -33,10 +34,17 @@ type lookup struct{}
 func (lookup) PayloadName() xml.Name { return xml.Name{Space: "urn:example:lookup", Local: "lookup"} }
 
 // start runs a component with these routes behind an in-process server, and returns it and the other end: a stranger's link.
-func start(t *testing.T, cfg router.Config, routes func(c *component.Component) []router.Route) (*component.Component, *router.Router, *linktest.Link) {
+func start(t testing.TB, cfg router.Config, routes func(c *component.Component) []router.Route) (*component.Component, *router.Router, *linktest.Link) {
+	t.Helper()
+	c, r, addr := serve(t, cfg, routes)
+	return c, r, linktest.Dial(t, addr, stranger, "strange")
+}
+
+// serve is start without the other end. It returns where components connect to the server.
+func serve(t testing.TB, cfg router.Config, routes func(c *component.Component) []router.Route) (*component.Component, *router.Router, string) {
 	t.Helper()
 	s, err := xmppserver.New(xmppserver.Config{
-		Components: map[string]string{gateway: "secret", stranger: "strange"},
+		Components: map[string]string{gateway: "secret", stranger: "strange", flooder: "strange"},
 		Listen:     xmppserver.Listen{Component: "127.0.0.1:0"},
 		Limits:     xmppserver.Limits{},
 	}, nil)
@@ -71,7 +79,7 @@ func start(t *testing.T, cfg router.Config, routes func(c *component.Component) 
 		}
 	})
 	<-online
-	return c, r, linktest.Dial(t, s.ComponentAddr(), stranger, "strange")
+	return c, r, s.ComponentAddr()
 }
 
 // TestOverload has 10,000 peers ask at once, and each handler ask a question of its own before it answers, whose answer comes over the
